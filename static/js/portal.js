@@ -1,0 +1,70 @@
+// The portal's own behaviour. Pages work without it, but for what needs htmx.
+
+// A toast or an alert is closed by its button.
+document.addEventListener("click", (event) => {
+  const closer = event.target.closest("[data-close]");
+  if (closer) closer.closest(closer.dataset.close)?.remove();
+});
+
+// The phone's menu closes on Escape and on a click beside it.
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  document.querySelectorAll(".topbar details[open]").forEach((menu) => {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
+});
+document.addEventListener("click", (event) => {
+  document.querySelectorAll(".topbar details[open]").forEach((menu) => {
+    if (!menu.contains(event.target)) menu.open = false;
+  });
+});
+
+// A text field with data-count-into="#id" shows how many characters are left.
+const countLeft = (field) => {
+  const target = document.querySelector(field.dataset.countInto);
+  if (!target || field.maxLength < 0) return;
+  const left = field.maxLength - [...field.value].length;
+  target.textContent = `${left.toLocaleString("en")} of ${field.maxLength.toLocaleString("en")} characters left`;
+};
+document.addEventListener("input", (event) => {
+  if (event.target.matches?.("[data-count-into]")) countLeft(event.target);
+});
+
+// Ctrl+Enter or Cmd+Enter in a message field sends it.
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea[data-submit-keys]")) {
+    event.preventDefault();
+    event.target.form.requestSubmit();
+  }
+});
+
+// A chat shows its newest message, and keeps showing it unless you have scrolled up to read.
+const logs = () => document.querySelectorAll("[data-keep-at-end]");
+const toEnd = (log) => { log.scrollTop = log.scrollHeight; };
+const wasAtEnd = new WeakMap();
+document.addEventListener("htmx:beforeSwap", () => {
+  logs().forEach((log) => wasAtEnd.set(log, log.scrollHeight - log.scrollTop - log.clientHeight < 80));
+});
+document.addEventListener("htmx:afterSettle", () => {
+  logs().forEach((log) => { if (wasAtEnd.get(log) !== false) toEnd(log); });
+});
+
+// A form that htmx sent empties itself when it was accepted.
+document.addEventListener("htmx:afterRequest", (event) => {
+  const form = event.target.closest?.("form[data-reset-after]");
+  if (form && event.detail.successful && event.detail.elt === form) {
+    form.reset();
+    form.querySelectorAll("[data-count-into]").forEach(countLeft);
+  }
+});
+
+// When the server cannot be reached, pages that refresh themselves say so.
+const setOffline = (offline) => document.body.classList.toggle("is-offline", offline);
+document.addEventListener("htmx:sendError", () => setOffline(true));
+document.addEventListener("htmx:afterOnLoad", () => setOffline(false));
+
+document.addEventListener("DOMContentLoaded", () => {
+  logs().forEach(toEnd);
+  document.querySelectorAll("[data-count-into]").forEach(countLeft);
+});
