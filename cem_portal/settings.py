@@ -209,6 +209,8 @@ TIME_ZONE = "UTC"  # each market has its own zone; pages name it
 # Recipients a batch, and seconds between two sweeps for what a lost bell left behind.
 BATCH_SIZE = env.int("BATCH_SIZE", default=1000)
 SWEEP_INTERVAL = env.float("SWEEP_INTERVAL", default=30.0)
+# Where a test kills the worker (engagement.failpoints); without effect where DEBUG is off.
+FAILPOINT = env.str("FAILPOINT", default="")
 
 # What rings the bell gives up at once: the sweep does the rest. A worker that waits for work must not.
 BELL_TRANSPORT_OPTIONS = {

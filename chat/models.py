@@ -1,0 +1,112 @@
+"""The conversation: what was written, what stands in the thread, and who has replied.
+
+Chat never hears of broadcasts. A `Message` points to a `Content` (one a broadcast, shared by all
+its recipients; one a reply) and carries the opaque number of the batch that brought it. The text is
+rendered when it is read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+from customers.models import Buyer, Voucher
+from sellers.models import Seller, SellerOwned
+
+MAX_TEXT = 500  # characters (D1)
+MAX_PRODUCTS = 4  # product cards (D1)
+
+
+class Content(models.Model):
+    """What a message says: text, up to four product cards, one voucher (R13, D1)."""
+
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="+", db_index=False)
+    text = models.TextField(max_length=MAX_TEXT, blank=True)
+    product_ids = ArrayField(models.BigIntegerField(), size=MAX_PRODUCTS, default=list, blank=True)
+    voucher = models.ForeignKey(
+        Voucher, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
+    )
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL,
+        related_name="+", db_index=False,
+    )  # fmt: skip
+    automatic = models.BooleanField(default=False, help_text="Written by no person (D15)")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = SellerOwned["Content"].as_manager()
+
+    def __str__(self) -> str:
+        return self.text[:60]
+
+    @property
+    def fingerprint(self) -> str:
+        """Equal for equal text, products and voucher (R12), whatever the spacing and order."""
+        words = " ".join(self.text.split())
+        parts = (words, sorted(self.product_ids), self.voucher_id)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+class MessageQuerySet(SellerOwned["Message"]):
+    def of_broadcasts(self) -> MessageQuerySet:
+        """CEM messages, as against what people write to each other."""
+        return self.filter(batch__isnull=False)
+
+
+class Message(models.Model):
+    """What stands in a chat thread. Never more than once per contact and content (I3)."""
+
+    pk = models.CompositePrimaryKey("week", "seller_id", "buyer_id", "content_id")
+    week = models.DateField()  # the CEM week of admission; of the writing, for a reply
+    seller = models.ForeignKey(
+        Seller, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    buyer = models.ForeignKey(
+        Buyer, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    content = models.ForeignKey(
+        Content, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    batch = models.PositiveSmallIntegerField(null=True)  # opaque; null: written by a person
+    from_buyer = models.BooleanField(default=False)
+    sent_at = models.DateTimeField()
+    read_at = models.DateTimeField(null=True)
+    clicked_at = models.DateTimeField(null=True)
+    claimed_at = models.DateTimeField(null=True)
+    replied_at = models.DateTimeField(null=True)
+    reported_at = models.DateTimeField(null=True)
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # the buyer's page and a thread: one buyer's messages, newest first
+            models.Index(fields=["buyer", "-sent_at"], name="message_of_buyer"),
+        ]
+
+
+class Conversation(models.Model):
+    """A thread that the seller's inbox shows: made when the buyer first replies (D3)."""
+
+    seller = models.ForeignKey(Seller, on_delete=models.CASCADE, related_name="conversations", db_index=False)
+    buyer = models.ForeignKey(Buyer, on_delete=models.CASCADE, related_name="+")
+    last_buyer_at = models.DateTimeField(null=True)  # the buyer's last message
+    last_seller_at = models.DateTimeField(null=True)  # the shop's last reply
+    last_at = models.DateTimeField()
+    seen_at = models.DateTimeField(null=True)  # when somebody of the shop last looked
+
+    objects = SellerOwned["Conversation"].as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["seller", "buyer"], name="one_conversation_per_contact")
+        ]
+        indexes = [
+            # the inbox: newest first; response_rate: conversations of the last days
+            models.Index(fields=["seller", "-last_at"], name="conversation_inbox"),
+        ]
+
+    def __str__(self) -> str:
+        return f"conversation with {self.buyer}"

@@ -1,0 +1,304 @@
+"""What sellers do: broadcasts, whom they select, the batches that carry them, and what came of it.
+
+The hot tables (Recipient, Batch) have composite keys led by the week of admission, so that they can
+be partitioned by week and sharded by seller; nothing refers to them by a foreign key.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Q, Sum
+from django.db.models.functions import TruncMinute
+
+from chat.models import Content
+from customers.models import Buyer, Order
+from quotas.models import Scenario
+from sellers.models import Seller, SellerOwned
+
+if TYPE_CHECKING:
+    from django.db.models.query import QuerySet
+
+
+class BroadcastQuerySet(SellerOwned["Broadcast"]):
+    def due(self, now: datetime) -> BroadcastQuerySet:
+        """Scheduled broadcasts whose time has come, in the order in which they go (D7)."""
+        return self.filter(status=Broadcast.Status.SCHEDULED, send_at__lte=now).order_by(
+            TruncMinute("send_at"), "scenario__priority", "send_at", "id"
+        )
+
+    def used(self, *, seller: Seller, scenario: Scenario, day: date) -> int:
+        """How often a seller used a scenario on a local day (D2, R15)."""
+        return self.filter(seller=seller, scenario=scenario, day=day, admitted_at__isnull=False).count()
+
+    def unsettled(self) -> BroadcastQuerySet:
+        """Admitted broadcasts that still hold quota for customers who may yet be reached."""
+        return self.filter(admitted_at__isnull=False, ended_at__isnull=True)
+
+
+class Broadcast(models.Model):
+    """One message by one seller to one scenario's customers (R1)."""
+
+    class Status(models.TextChoices):
+        DRAFT = "draft"
+        SCHEDULED = "scheduled"
+        SENDING = "sending"
+        SENT = "sent"
+        STOPPED = "stopped"
+        CANCELLED = "cancelled"
+        REFUSED = "refused", "not sent"
+
+    seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="broadcasts")
+    scenario = models.ForeignKey(Scenario, on_delete=models.PROTECT, related_name="+", db_index=False)
+    title = models.CharField(max_length=80, help_text="Only your team sees it.")
+    content = models.OneToOneField(Content, on_delete=models.PROTECT, related_name="+")
+    status = models.CharField(max_length=12, choices=Status, default=Status.DRAFT)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.SET_NULL, related_name="+",
+        db_index=False,
+    )  # fmt: skip
+    created_at = models.DateTimeField(auto_now_add=True)
+    send_at = models.DateTimeField(null=True, blank=True)  # when it is, or was, to be admitted
+    reason = models.CharField(max_length=200, blank=True)  # why it was stopped or not sent
+
+    # admission's record: the moment, the CEM week, the local day, and the waterfall (I4, R11)
+    admitted_at = models.DateTimeField(null=True)
+    week = models.DateField(null=True)
+    day = models.DateField(null=True)
+    matched = models.PositiveIntegerField(default=0)
+    muted = models.PositiveIntegerField(default=0)
+    capped_by_shop = models.PositiveIntegerField(default=0)  # a message from this shop today (D2)
+    capped_by_market = models.PositiveIntegerField(default=0)  # enough from all shops (D4)
+    over_quota = models.PositiveIntegerField(default=0)
+    over_cap = models.PositiveIntegerField(default=0)
+    selected = models.PositiveIntegerField(default=0)
+    charged = models.PositiveIntegerField(default=0)
+    # the first who was left out, beside the lowest selected (its rank is `selected` + 1)
+    left_out = models.ForeignKey(
+        Buyer, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
+    )
+    left_out_score = models.FloatField(null=True)
+    left_out_facts = ArrayField(models.SmallIntegerField(null=True), default=list)
+
+    ended_at = models.DateTimeField(null=True)  # settled: what was not delivered is refunded
+
+    objects = BroadcastQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status__in=["draft", "scheduled", "cancelled", "refused"])
+                | Q(admitted_at__isnull=False, week__isnull=False, day__isnull=False),
+                name="sent_broadcast_was_admitted",
+            ),
+            models.CheckConstraint(
+                condition=Q(
+                    matched=F("muted")
+                    + F("capped_by_shop")
+                    + F("capped_by_market")
+                    + F("over_quota")
+                    + F("over_cap")
+                    + F("selected")
+                ),
+                name="waterfall_adds_up",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status="scheduled") | Q(send_at__isnull=False),
+                name="scheduled_broadcast_has_a_time",
+            ),
+        ]
+        indexes = [
+            # broadcasting.launch_due: what is due now
+            models.Index(fields=["send_at"], condition=Q(status="scheduled"), name="broadcast_due"),
+            # delivery.sweep: admitted and not yet settled
+            models.Index(
+                fields=["admitted_at"],
+                condition=Q(admitted_at__isnull=False, ended_at__isnull=True),
+                name="broadcast_unsettled",
+            ),
+            # audience: this seller's broadcasts of the week and day
+            models.Index(fields=["seller", "week", "scenario"], name="broadcast_of_week"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def reference(self) -> str:
+        """What the quota's ledger knows of this broadcast."""
+        return f"broadcast:{self.pk}"
+
+    @property
+    def capped(self) -> int:
+        return self.capped_by_shop + self.capped_by_market
+
+    @property
+    def editable(self) -> bool:
+        return self.status in (self.Status.DRAFT, self.Status.SCHEDULED)
+
+    def batches(self) -> QuerySet[Batch]:
+        return Batch.objects.filter(**self._key())
+
+    def recipients(self) -> QuerySet[Recipient]:
+        return Recipient.objects.filter(**self._key())
+
+    def _key(self) -> dict[str, Any]:
+        """What leads the keys of this broadcast's recipients and batches."""
+        return {"week": self.week, "seller_id": self.seller_id, "broadcast_id": self.pk}
+
+
+class Recipient(models.Model):
+    """A contact selected for a broadcast, with rank, score and the facts that lifted them (R11).
+
+    `outcome` is set for exceptions only: null means delivered once the batch is closed.
+    The facts are a snapshot of admission; null where there is nothing to tell.
+    """
+
+    class Outcome(models.TextChoices):
+        MUTED = "muted", "muted your messages before it was sent"
+        CHANGED = "changed", "no longer fitted the scenario when it was sent"
+        OUT_OF_STOCK = "stock", "every product was out of stock when it was sent"
+        VOUCHER_SPENT = "voucher", "the voucher was used up or over when it was sent"
+        STOPPED = "stopped", "the broadcast was stopped before it was sent"
+        FAILED = "failed", "the chat refused it"
+        UNKNOWN = "unknown", "the chat did not say whether it arrived"
+
+    pk = models.CompositePrimaryKey("week", "seller_id", "broadcast_id", "rank")
+    week = models.DateField()
+    seller = models.ForeignKey(
+        Seller, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    broadcast = models.ForeignKey(
+        Broadcast, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False,
+        related_name="+",
+    )  # fmt: skip
+    rank = models.PositiveIntegerField()  # 1 is the best
+    buyer = models.ForeignKey(
+        Buyer, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    score = models.FloatField()  # expected yield; comparable within a broadcast only
+    orders = models.SmallIntegerField()  # paid orders
+    ordered_days = models.SmallIntegerField(null=True)  # days since the last of them
+    active_days = models.SmallIntegerField(null=True)  # days since the contact's last signal
+    messages = models.SmallIntegerField()  # CEM messages received before
+    reads = models.SmallIntegerField()  # of them read
+    outcome = models.CharField(max_length=8, choices=Outcome, null=True)  # noqa: DJ001  null is the ordinary case, stored in no byte
+
+    class Meta:
+        constraints = [
+            # I3; audience: was this buyer selected by that broadcast
+            models.UniqueConstraint(
+                fields=["week", "seller", "broadcast", "buyer"], name="recipient_once_per_broadcast"
+            )
+        ]
+
+
+class BatchQuerySet(models.QuerySet["Batch"]):
+    def totals(self) -> dict[str, int]:
+        """The sum of every counter over these batches (I9): each page's figures come from here."""
+        sums = self.aggregate(**{name: Sum(name, default=0) for name in Batch.COUNTERS})
+        return {name: sums[name] for name in Batch.COUNTERS}
+
+
+class Batch(models.Model):
+    """A range of ranks of a broadcast that is sent in one transaction. The row is the queue."""
+
+    class Status(models.TextChoices):
+        OPEN = "open"
+        CLOSED = "closed"
+        STOPPED = "stopped"
+
+    COUNTERS = (
+        "delivered", "failed", "skipped", "stopped", "unknown",
+        "reads", "clicks", "claims", "replies", "mutes", "reports", "sales",
+    )  # fmt: skip
+
+    pk = models.CompositePrimaryKey("week", "seller_id", "broadcast_id", "number")
+    week = models.DateField()
+    seller = models.ForeignKey(
+        Seller, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    broadcast = models.ForeignKey(
+        Broadcast, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False,
+        related_name="+",
+    )  # fmt: skip
+    number = models.PositiveSmallIntegerField()
+    first_rank = models.PositiveIntegerField()
+    last_rank = models.PositiveIntegerField()
+    turn = models.DateTimeField()  # an order, not a gate: admission + number × 1 s
+    status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
+    closed_at = models.DateTimeField(null=True)
+
+    delivered = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    stopped = models.PositiveIntegerField(default=0)
+    unknown = models.PositiveIntegerField(default=0)
+    reads = models.PositiveIntegerField(default=0)
+    clicks = models.PositiveIntegerField(default=0)
+    claims = models.PositiveIntegerField(default=0)
+    replies = models.PositiveIntegerField(default=0)
+    mutes = models.PositiveIntegerField(default=0)
+    reports = models.PositiveIntegerField(default=0)
+    sales = models.PositiveIntegerField(default=0)  # attributed orders (D9)
+    gmv = models.DecimalField(max_digits=16, decimal_places=2, default=0)  # net of vouchers
+
+    objects = BatchQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # delivery.deliver_next_batch: the open batch whose turn it is
+            models.Index(fields=["turn"], condition=Q(status="open"), name="batch_turn"),
+        ]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(status="open")
+                | Q(
+                    last_rank=F("first_rank")
+                    - 1
+                    + F("delivered")
+                    + F("failed")
+                    + F("skipped")
+                    + F("stopped")
+                    + F("unknown")
+                ),
+                name="closed_batch_adds_up",  # I4
+            ),
+            models.CheckConstraint(
+                condition=Q(reads__lte=F("delivered")), name="batch_reads_within_delivered"
+            ),
+        ]
+
+    @property
+    def size(self) -> int:
+        return self.last_rank - self.first_rank + 1
+
+
+class BuyerLoad(models.Model):
+    """How many CEM messages a buyer got today and this week from all sellers (D4)."""
+
+    buyer = models.OneToOneField(
+        Buyer, on_delete=models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="+"
+    )
+    day = models.DateField()  # in the market's time zone
+    day_count = models.PositiveSmallIntegerField()
+    week = models.DateField()  # the CEM week
+    week_count = models.PositiveSmallIntegerField()
+
+
+class Attribution(models.Model):
+    """An order credited to the broadcast read last before it (D9)."""
+
+    order = models.OneToOneField(Order, on_delete=models.CASCADE, related_name="+")
+    broadcast = models.ForeignKey(Broadcast, on_delete=models.CASCADE, related_name="+")
+    batch = models.PositiveSmallIntegerField()
+    amount = models.DecimalField(max_digits=14, decimal_places=2)  # net of the voucher
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"order {self.order_id} by broadcast {self.broadcast_id}"

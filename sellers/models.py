@@ -1,0 +1,123 @@
+"""Who signs in: markets, sellers and their chat users. Facts that the marketplace tells us."""
+
+from __future__ import annotations
+
+import zoneinfo
+from datetime import date, datetime, tzinfo
+from functools import cached_property
+from typing import Self, TypeVar
+
+from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+
+
+def validate_time_zone(name: str) -> None:
+    """Refuse a name that is no IANA time zone."""
+    if name not in zoneinfo.available_timezones():
+        raise ValidationError(f"“{name}” is no time zone. Write one such as Asia/Manila.")
+
+
+class Market(models.Model):
+    """A country of the marketplace."""
+
+    code = models.CharField(max_length=8, unique=True)
+    name = models.CharField(max_length=80)
+    time_zone = models.CharField(max_length=64, validators=[validate_time_zone])
+    currency = models.CharField(max_length=3, help_text="ISO 4217 code, such as PHP")
+    language = models.CharField(max_length=8, default="en")
+    sending_stopped_at = models.DateTimeField(
+        null=True, blank=True, help_text="While set, no batch of this market is sent (D16)."
+    )
+    sending_stopped_reason = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["code"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @cached_property
+    def zone(self) -> tzinfo:
+        return zoneinfo.ZoneInfo(self.time_zone)
+
+    @property
+    def place(self) -> str:
+        """The city of the time zone, as shown after a time: "14:00 Manila time"."""
+        return self.time_zone.rsplit("/", 1)[-1].replace("_", " ")
+
+    def local(self, moment: datetime) -> datetime:
+        return moment.astimezone(self.zone)
+
+    def day(self, moment: datetime) -> date:
+        """The local calendar day of a moment."""
+        return self.local(moment).date()
+
+
+M = TypeVar("M", bound=models.Model, covariant=True)
+
+
+class SellerOwned(models.QuerySet[M]):
+    """Rows with a `seller`: every page looks them up through `visible_to` (I7)."""
+
+    def visible_to(self, user: ChatUser) -> Self:
+        """The rows of the user's own shop; none for staff, who belong to no seller."""
+        return self.filter(seller_id=user.seller_id) if user.seller_id else self.none()
+
+
+class SellerQuerySet(models.QuerySet["Seller"]):
+    def locked(self, pk: int) -> Seller:
+        """The seller's row, locked: the first lock of launch, stop and settle, one of them at a
+        time per seller. Foreign keys to it can still be checked meanwhile (NO KEY)."""
+        rows = self.select_for_update(of=("self",), no_key=True).select_related("market")
+        return rows.get(pk=pk)
+
+
+class Seller(models.Model):
+    """A shop in one market."""
+
+    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="sellers")
+    code = models.CharField(max_length=64, help_text="The marketplace's own id of the shop")
+    name = models.CharField(max_length=120)
+    opened_on = models.DateField(null=True, blank=True)
+
+    objects = SellerQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [models.UniqueConstraint(fields=["market", "code"], name="seller_code_per_market")]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ChatUser(AbstractUser):
+    """A person who signs in: a seller's master account or sub-account, or a member of staff."""
+
+    seller = models.ForeignKey(
+        Seller, null=True, blank=True, on_delete=models.PROTECT, related_name="chat_users"
+    )
+    is_master = models.BooleanField(
+        "master account", default=False, help_text="Only the master account reaches CEM (R2)."
+    )
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                fields=["seller"],
+                condition=Q(is_master=True, is_active=True),
+                name="one_active_master_per_seller",
+                violation_error_message="This seller has an active master account already (I1).",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_staff=False) | Q(seller__isnull=True),
+                name="staff_belong_to_no_seller",
+                violation_error_message="Staff belong to no seller (I1).",
+            ),
+            models.CheckConstraint(
+                condition=Q(is_master=False) | Q(seller__isnull=False),
+                name="master_account_has_seller",
+                violation_error_message="A master account needs a seller.",
+            ),
+        ]

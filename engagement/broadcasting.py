@@ -1,0 +1,220 @@
+"""A broadcast's life until it is handed to delivery: submit, launch, schedule, stop, cancel.
+
+Locks are taken in one order everywhere: seller → broadcast → quota → buyers' loads in buyer order;
+the seller's lock admits one launch a seller at a time, the rest follow from it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from chat.models import Content
+from eligibility.calendar import current_week
+from eligibility.models import Policy
+from engagement.admission import admit, open_batches
+from engagement.audience import Audience
+from engagement.delivery import stop_open_batches
+from engagement.doorbell import ring_on_commit
+from engagement.entitlement import Refused, check_market, check_standing, check_uses
+from engagement.models import Broadcast
+from engagement.quiet_hours import sending_time
+from engagement.ranking import FACTS
+from engagement.settlement import settle
+from quotas import ledger
+from quotas.growth import quota_of_week
+from sellers.models import ChatUser, Seller
+
+Status = Broadcast.Status
+TOO_LATE = timedelta(hours=24)
+
+
+class AlreadyLaunched(Refused):
+    """The broadcast was sent or cancelled already, by another click or another person."""
+
+
+def submit(broadcast: Broadcast, *, send_at: datetime | None, now: datetime) -> Broadcast:
+    """Send a draft now, or schedule it: at `send_at`, or when quiet hours end (D5).
+
+    Raises Refused when it cannot be sent now; then the draft stays as it is.
+    """
+    seller = broadcast.seller
+    policy = Policy.objects.in_force(seller.market, now)
+    starts = sending_time(policy, seller.market, max(send_at or now, now))
+    if starts <= now:
+        return launch(broadcast, now=now)
+    check_standing(seller, broadcast.scenario, week=current_week(seller.market))
+    _flip(broadcast, [Status.DRAFT, Status.SCHEDULED], status=Status.SCHEDULED, send_at=starts)
+    return broadcast
+
+
+def launch(broadcast: Broadcast, *, now: datetime) -> Broadcast:
+    """Admit a broadcast: choose its recipients, charge the quota and hand it to delivery (R7, R11).
+
+    All or nothing. Raises Refused, and AlreadyLaunched when another launch of it came first.
+    """
+    try:
+        with transaction.atomic():
+            _launch(broadcast, now=now)
+            ring_on_commit()
+    except Refused:
+        broadcast.refresh_from_db()
+        raise
+    return broadcast
+
+
+def _launch(broadcast: Broadcast, *, now: datetime) -> None:
+    seller, scenario = Seller.objects.locked(broadcast.seller_id), broadcast.scenario
+    market, day = seller.market, seller.market.day(now)
+    week, policy = current_week(market), Policy.objects.in_force(market, now)
+    check_market(seller)
+    check_standing(seller, scenario, week=week)
+    check_uses(seller, scenario, day=day, policy=policy)
+    assert week is not None, "a seller with a standing has a week"
+    _flip(
+        broadcast,
+        [Status.DRAFT, Status.SCHEDULED],
+        status=Status.SENDING,
+        send_at=broadcast.send_at or now,
+        admitted_at=now,
+        week=week,
+        day=day,
+    )
+    quota = quota_of_week(seller, scenario, week=week, now=now, lock=True)
+    audience = Audience(seller, scenario, policy, week, quota, now, besides=broadcast.pk)
+    _admit(broadcast, audience)
+
+
+def _admit(broadcast: Broadcast, audience: Audience) -> None:
+    planned = audience.waterfall
+    if not planned.selected:
+        raise Refused(nobody_left(audience))
+    left_out = audience.first_left_out()
+    admitted = admit(audience, broadcast)
+    if audience.quota is not None:
+        ledger.charge(
+            audience.quota,
+            customers=admitted.fresh,
+            reference=broadcast.reference,
+            at=audience.now,
+        )
+    if not admitted.selected:
+        raise Refused(nobody_left(audience))
+    broadcast.matched = planned.matched
+    broadcast.muted = planned.muted
+    broadcast.capped_by_shop = planned.capped_by_shop
+    broadcast.capped_by_market = planned.capped_by_market + planned.selected - admitted.selected
+    broadcast.over_quota = planned.over_quota
+    broadcast.over_cap = planned.over_cap
+    broadcast.selected = admitted.selected
+    broadcast.charged = admitted.fresh if audience.quota is not None else 0
+    if left_out is not None:
+        broadcast.left_out_id = left_out["buyer_id"]
+        broadcast.left_out_score = left_out["score"]
+        broadcast.left_out_facts = [left_out[name] for name in FACTS]
+    broadcast.save()
+    open_batches(broadcast, selected=admitted.selected)
+
+
+def nobody_left(audience: Audience) -> str:
+    """Why nobody can be reached, and what to do, in a sentence a seller reads."""
+    fall = audience.waterfall
+    if not fall.matched:
+        return f"Nobody is in “{audience.scenario}” right now. {audience.scenario.empty_hint}".strip()
+    if fall.over_quota:
+        return "This week's quota for this scenario is used up. It opens again on Monday."
+    return (
+        f"All {fall.matched:,} customers have muted your messages or had enough of them "
+        "for today. Try again tomorrow."
+    )
+
+
+def launch_due(*, now: datetime) -> int:
+    """Launch every scheduled broadcast whose time has come (D7). Returns how many were admitted."""
+    return sum(_launch_scheduled(broadcast, now=now) for broadcast in _due(now))
+
+
+def _due(now: datetime) -> list[Broadcast]:
+    return list(
+        Broadcast.objects.due(now)
+        .filter(seller__market__sending_stopped_at__isnull=True)
+        .select_related("seller__market", "scenario")
+    )
+
+
+def _launch_scheduled(broadcast: Broadcast, *, now: datetime) -> bool:
+    assert broadcast.send_at is not None
+    market = broadcast.seller.market
+    if now - broadcast.send_at > TOO_LATE:
+        _refuse(broadcast, "It was due more than 24 hours ago, so it was not sent.")
+        return False
+    starts = sending_time(Policy.objects.in_force(market, now), market, now)
+    try:
+        if starts > now:
+            _flip(broadcast, [Status.SCHEDULED], send_at=starts)
+            return False
+        launch(broadcast, now=now)
+    except AlreadyLaunched:
+        return False
+    except Refused as refusal:
+        _refuse(broadcast, str(refusal))
+        return False
+    return True
+
+
+def _refuse(broadcast: Broadcast, reason: str) -> None:
+    Broadcast.objects.filter(pk=broadcast.pk, status=Status.SCHEDULED).update(
+        status=Status.REFUSED, reason=reason[:200]
+    )
+
+
+def unschedule(broadcast: Broadcast) -> None:
+    """Take a scheduled broadcast back to a draft. Raises AlreadyLaunched when it was sent."""
+    _flip(broadcast, [Status.SCHEDULED], status=Status.DRAFT, send_at=None)
+
+
+def cancel(broadcast: Broadcast) -> None:
+    """Give up a draft or a scheduled broadcast. Raises AlreadyLaunched when it was sent."""
+    _flip(broadcast, [Status.DRAFT, Status.SCHEDULED], status=Status.CANCELLED)
+
+
+@transaction.atomic
+def stop(broadcast: Broadcast, *, reason: str, now: datetime) -> None:
+    """Stop a broadcast in mid-send: batches not yet sent never will be, and are refunded.
+
+    Nothing that was delivered is recalled (D1). Raises AlreadyLaunched when it has ended.
+    """
+    Seller.objects.locked(broadcast.seller_id)
+    _flip(broadcast, [Status.SENDING], status=Status.STOPPED, reason=reason[:200])
+    stop_open_batches(broadcast)
+    settle(broadcast, now=now)
+
+
+def duplicate(broadcast: Broadcast, *, by: ChatUser) -> Broadcast:
+    """A new draft with the same scenario and message."""
+    old = broadcast.content
+    content = Content.objects.create(
+        seller_id=old.seller_id,
+        text=old.text,
+        product_ids=old.product_ids,
+        voucher_id=old.voucher_id,
+        author=by,
+    )
+    return Broadcast.objects.create(
+        seller_id=broadcast.seller_id,
+        scenario_id=broadcast.scenario_id,
+        title=f"Copy of {broadcast.title}"[:80],
+        content=content,
+        created_by=by,
+    )
+
+
+def _flip(broadcast: Broadcast, expected: list[Status], **changes: object) -> None:
+    """Change a broadcast only if its status is still as expected: a second click loses."""
+    rows = Broadcast.objects.filter(pk=broadcast.pk, status__in=expected)
+    if not rows.update(**changes):
+        broadcast.refresh_from_db()
+        raise AlreadyLaunched(f"This broadcast is {broadcast.get_status_display()} already.")
+    for name, value in changes.items():
+        setattr(broadcast, name, value)

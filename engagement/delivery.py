@@ -1,0 +1,128 @@
+"""Delivery into our own chat, exactly once.
+
+A batch is one transaction: lock it, insert its messages from the recipients who can still be
+reached, count, close. It locks its batch and nothing else. Whoever answers the bell takes the open
+batch whose turn it is, so a small broadcast never waits for a large one (I3, I4, I6).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import connection, transaction
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+
+from chat.models import Message
+from customers.models import Contact, Product, Voucher
+from engagement import failpoints
+from engagement.models import Batch, Broadcast, Recipient
+from quotas.conditions import matching
+from sellers.models import Market
+
+Outcome = Recipient.Outcome
+
+# {reachable} is a QuerySet as Django compiled it, with its own bound parameters after ours.
+SEND = """
+INSERT INTO chat_message (week, seller_id, buyer_id, content_id, batch, from_buyer, sent_at)
+SELECT %s, %s, reachable.buyer_id, %s, %s, FALSE, %s FROM ({reachable}) AS reachable
+"""
+
+
+@transaction.atomic
+def deliver_next_batch(*, now: datetime) -> Batch | None:
+    """Send the open batch whose turn it is; None when there is none to take.
+
+    Batches of a market whose switch is off stay open (D16).
+    """
+    batch = _take_batch()
+    if batch is None:
+        return None
+    failpoints.reach("batch taken")
+    broadcast = Broadcast.objects.select_related("scenario", "content").get(pk=batch.broadcast_id)
+    obstacle = _obstacle(broadcast, now=now)
+    batch.delivered = 0 if obstacle else _send(batch, broadcast, now=now)
+    failpoints.reach("messages inserted")
+    batch.skipped = batch.size - batch.delivered
+    if batch.skipped:
+        _explain_skipped(batch, broadcast, obstacle)
+    batch.status, batch.closed_at = Batch.Status.CLOSED, now
+    batch.save(update_fields=["delivered", "skipped", "status", "closed_at"])
+    return batch
+
+
+def _take_batch() -> Batch | None:
+    stopped = Market.objects.filter(sending_stopped_at__isnull=False).values("pk")
+    return (
+        Batch.objects.select_for_update(skip_locked=True, of=("self",))
+        .filter(status=Batch.Status.OPEN)
+        .exclude(seller__market__in=stopped)
+        .order_by("turn")
+        .first()
+    )
+
+
+def _recipients(batch: Batch) -> QuerySet[Recipient]:
+    return Recipient.objects.filter(
+        week=batch.week,
+        seller_id=batch.seller_id,
+        broadcast_id=batch.broadcast_id,
+        rank__range=(batch.first_rank, batch.last_rank),
+    )
+
+
+def _obstacle(broadcast: Broadcast, *, now: datetime) -> str | None:
+    """What keeps the whole message from being sent: a spent voucher, nothing left in stock."""
+    content = broadcast.content
+    if content.voucher_id is not None:
+        claimable = Voucher.objects.filter(pk=content.voucher_id, ends_at__gt=now, claimed__lt=F("quantity"))
+        if not claimable.exists():
+            return Outcome.VOUCHER_SPENT
+    products = Product.objects.filter(pk__in=content.product_ids)
+    if content.product_ids and not products.filter(in_stock=True).exists():
+        return Outcome.OUT_OF_STOCK
+    return None
+
+
+def _send(batch: Batch, broadcast: Broadcast, *, now: datetime) -> int:
+    """Insert the messages of those who have not muted and still fit. Returns how many."""
+    fitting = Contact.objects.filter(
+        seller_id=batch.seller_id, buyer_id=OuterRef("buyer_id"), muted_at__isnull=True
+    )
+    if broadcast.scenario.rechecked:
+        fitting = fitting.filter(matching(broadcast.scenario.conditions.all(), now=now))
+    reachable = _recipients(batch).filter(Exists(fitting), buyer__muted_at__isnull=True)
+    sql, bound = reachable.values("buyer_id").query.sql_with_params()
+    values = (batch.week, batch.seller_id, broadcast.content_id, batch.number, now)
+    with connection.cursor() as cursor:
+        cursor.execute(SEND.format(reachable=sql), (*values, *bound))
+        return int(cursor.rowcount)
+
+
+def _explain_skipped(batch: Batch, broadcast: Broadcast, obstacle: str | None) -> None:
+    """Give every recipient of the batch without a message the reason why."""
+    sent = Message.objects.filter(
+        week=batch.week,
+        seller_id=batch.seller_id,
+        buyer_id=OuterRef("buyer_id"),
+        content_id=broadcast.content_id,
+    )
+    muted = Exists(
+        Contact.objects.filter(seller_id=batch.seller_id, buyer_id=OuterRef("buyer_id")).filter(
+            Q(muted_at__isnull=False) | Q(buyer__muted_at__isnull=False)
+        )
+    )
+    reason = (
+        Value(obstacle)
+        if obstacle
+        else Case(When(muted, then=Value(Outcome.MUTED)), default=Value(Outcome.CHANGED))
+    )
+    _recipients(batch).exclude(Exists(sent)).update(outcome=reason)
+
+
+def stop_open_batches(broadcast: Broadcast) -> None:
+    """Close what is still open as stopped; a batch that is being sent is waited for and stays."""
+    batches = broadcast.batches().filter(status=Batch.Status.OPEN)
+    for batch in batches.select_for_update().order_by("number"):
+        _recipients(batch).update(outcome=Outcome.STOPPED)
+        batch.status, batch.stopped = Batch.Status.STOPPED, batch.size
+        batch.save(update_fields=["status", "stopped"])

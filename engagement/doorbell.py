@@ -1,0 +1,37 @@
+"""Ringing for a worker: PostgreSQL holds the truth, Celery is only the bell (design §2.5).
+
+A bell that cannot be rung costs a request at most its short socket time-outs, and is not tried
+again for a while: the sweep finds what it left behind.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+
+from celery import current_app
+from django.db import transaction
+
+logger = logging.getLogger(__name__)
+
+SILENT_SECONDS = 30.0
+_silent_until = 0.0
+
+
+def ring_on_commit() -> None:
+    """Ask for a delivery once the current transaction is committed; never raises."""
+    transaction.on_commit(ring, robust=True)
+
+
+def ring() -> bool:
+    """Wake a worker. False when the broker cannot be reached, or was not a moment ago."""
+    global _silent_until
+    if time.monotonic() < _silent_until:
+        return False
+    try:
+        current_app.send_task("engagement.tasks.deliver", retry=False, ignore_result=True)
+    except Exception:
+        _silent_until = time.monotonic() + SILENT_SECONDS
+        logger.warning("The broker did not answer; the sweep will deliver.", exc_info=True)
+        return False
+    return True

@@ -1,0 +1,45 @@
+"""Whether a seller may send by a scenario now: the server's checks behind every page (R3–R6, R15)."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from eligibility.models import Policy, Standing, Tier
+from engagement.models import Broadcast
+from quotas.models import Scenario
+from sellers.models import Seller
+
+
+class Refused(Exception):
+    """The broadcast cannot be sent now. The message says why; the broadcast is unchanged."""
+
+
+def tier_of(seller: Seller, *, week: date | None) -> str:
+    """The seller's tier in a week as published; none when nothing was."""
+    standing = Standing.objects.filter(seller=seller, week=week).first() if week else None
+    return standing.tier if standing else Tier.NONE
+
+
+def check_market(seller: Seller) -> None:
+    """D16: while the market's switch is off, nothing is sent."""
+    if seller.market.sending_stopped_at is not None:
+        reason = seller.market.sending_stopped_reason or "no reason was given"
+        raise Refused(f"Sending is paused in {seller.market}: {reason}. Your draft is kept.")
+
+
+def check_standing(seller: Seller, scenario: Scenario, *, week: date | None) -> None:
+    """R3–R6: the week's standing must open the scenario."""
+    tier = tier_of(seller, week=week)
+    if tier == Tier.NONE:
+        raise Refused("Your shop is not eligible for Customer Engagement this week. Your draft is kept.")
+    if not Scenario.objects.open_to(tier).filter(pk=scenario.pk).exists():
+        raise Refused(f"“{scenario}” is not open to {tier} access. Your draft is kept.")
+
+
+def check_uses(seller: Seller, scenario: Scenario, *, day: date, policy: Policy) -> None:
+    """D2, R15: each scenario a limited number of times a day."""
+    if Broadcast.objects.used(seller=seller, scenario=scenario, day=day) >= policy.uses_per_day:
+        raise Refused(
+            f"You used “{scenario}” {policy.uses_per_day} times today, the most a day. "
+            "Schedule it for tomorrow."
+        )

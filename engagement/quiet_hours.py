@@ -1,0 +1,28 @@
+"""Quiet hours delay, they never drop (D5)."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+
+from eligibility.models import Policy
+from sellers.models import Market
+
+
+def sending_time(policy: Policy, market: Market, wanted: datetime) -> datetime:
+    """When a broadcast wanted at a moment can start: then, or when the quiet hours end.
+
+    Quiet hours are local, from `quiet_from` (included) to `quiet_until` (excluded), over midnight
+    where they are written so; equal ends mean none.
+    """
+    start, end = policy.quiet_from, policy.quiet_until
+    if start is None or end is None or start == end:
+        return wanted
+    local = market.local(wanted)
+    if not _within(local.time(), start, end):
+        return wanted
+    day = local.date() if local.time() < end else local.date() + timedelta(days=1)
+    return datetime.combine(day, end, tzinfo=market.zone).astimezone(wanted.tzinfo)
+
+
+def _within(clock: time, start: time, end: time) -> bool:
+    return start <= clock < end if start < end else clock >= start or clock < end

@@ -1,0 +1,93 @@
+"""The end of a broadcast: who was not reached is refunded, then the broadcast is sent or stopped."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Case, Exists, F, OuterRef, Q, When
+from django.db.models.functions import Greatest
+
+from customers.models import Contact
+from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
+from quotas import ledger
+from quotas.models import Quota
+from sellers.models import Seller
+
+
+@transaction.atomic
+def settle(broadcast: Broadcast, *, now: datetime) -> bool:
+    """End a broadcast whose batches are all closed; refund those who were not reached (I2, I4).
+
+    Takes launch's locks in launch's order. True when this call ended it. Running again is harmless.
+    """
+    Seller.objects.locked(broadcast.seller_id)
+    broadcast = Broadcast.objects.select_for_update(no_key=True).get(pk=broadcast.pk)
+    if broadcast.admitted_at is None or broadcast.ended_at is not None:
+        return False
+    if broadcast.batches().filter(status=Batch.Status.OPEN).exists():
+        return False
+    _refund(broadcast, now=now)
+    _release_loads(broadcast)
+    broadcast.ended_at = now
+    if broadcast.status == Broadcast.Status.SENDING:
+        broadcast.status = Broadcast.Status.SENT
+    broadcast.save(update_fields=["ended_at", "status"])
+    Contact.objects.count_messages(
+        seller_id=broadcast.seller_id,
+        buyers=broadcast.recipients().filter(outcome__isnull=True).values("buyer_id"),
+    )
+    return True
+
+
+def _refund(broadcast: Broadcast, *, now: datetime) -> None:
+    """Give the quota back for customers whom no broadcast of this scenario and week holds (D12)."""
+    assert broadcast.week is not None, "an admitted broadcast has a week"
+    quota = Quota.objects.filter(
+        seller_id=broadcast.seller_id, scenario_id=broadcast.scenario_id, week=broadcast.week
+    ).first()
+    if quota is None or not broadcast.scenario.charges_quota:
+        return
+    mates = list(
+        Broadcast.objects.filter(
+            seller_id=broadcast.seller_id,
+            scenario_id=broadcast.scenario_id,
+            week=broadcast.week,
+            admitted_at__isnull=False,
+        ).exclude(pk=broadcast.pk)
+    )
+    holding = Recipient.objects.filter(
+        Q(outcome__isnull=True) | Q(broadcast_id__in=[mate.pk for mate in mates if mate.ended_at is None]),
+        week=broadcast.week,
+        seller_id=broadcast.seller_id,
+        broadcast_id__in=[mate.pk for mate in mates],
+        buyer_id=OuterRef("buyer_id"),
+    )
+    released = broadcast.recipients().filter(outcome__isnull=False).exclude(Exists(holding))
+    ledger.refund(quota, customers=released.count(), reference=broadcast.reference, at=now)
+
+
+def _release_loads(broadcast: Broadcast) -> None:
+    """Take the message back from the day's and week's load of buyers who were not reached (D4)."""
+    missed = broadcast.recipients().filter(outcome__isnull=False).values("buyer_id")
+    loads = BuyerLoad.objects.filter(buyer_id__in=missed)
+    list(loads.select_for_update().order_by("buyer_id").values_list("pk"))
+    loads.update(
+        day_count=Case(When(day=broadcast.day, then=Greatest(F("day_count") - 1, 0)), default=F("day_count")),
+        week_count=Case(
+            When(week=broadcast.week, then=Greatest(F("week_count") - 1, 0)),
+            default=F("week_count"),
+        ),
+    )
+
+
+def settle_ended(*, now: datetime) -> int:
+    """Settle every broadcast that has no open batch left. Returns how many were ended."""
+    open_batches = Batch.objects.filter(
+        week=OuterRef("week"),
+        seller_id=OuterRef("seller_id"),
+        broadcast_id=OuterRef("pk"),
+        status=Batch.Status.OPEN,
+    )
+    ended = Broadcast.objects.unsettled().exclude(Exists(open_batches)).order_by("admitted_at")
+    return sum(settle(broadcast, now=now) for broadcast in ended)
