@@ -1,6 +1,120 @@
-"""What every test shares."""
+"""What every test shares: a broker and a worker where they are asked for, Chromium where it is installed."""
 
 import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
-os.environ["PORTAL_PROCESS"] = "tests"
-os.environ.setdefault("SECRET_KEY", "only-for-tests")
+import pytest
+from django.conf import settings
+from django.db import connection
+
+from cem_portal.embedded import EmbeddedValkey
+from cem_portal.processes import stop_server
+
+CHROMIUM = Path("/usr/bin/chromium")
+BROWSER_REQUIRED = os.environ.get("REQUIRE_BROWSER") == "1"
+BROWSER_FIXTURES = {"page", "context", "browser", "new_context"}
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    """A running Valkey at settings.CELERY_BROKER_URL. Without this fixture the broker is stopped."""
+    socket = Path(settings.CELERY_BROKER_URL.removeprefix("redis+socket://"))
+    valkey = EmbeddedValkey(tmp_path / "valkey", socket=socket, log=tmp_path / "valkey.log")
+    valkey.start()
+    yield valkey
+    valkey.stop()
+
+
+@pytest.fixture
+def start_process(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start `python …` against the test's own database: `start_process("-m", "celery", …, process="worker")`.
+
+    Its output goes to `tmp_path / "process-N.log"`. Each process leads a group of its own,
+    which is stopped after the test.
+    """
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*arguments: str, process: str = "worker", **environment: str) -> subprocess.Popen[bytes]:
+        database = connection.settings_dict["NAME"]
+        sockets = connection.settings_dict["HOST"]
+        log = (tmp_path / f"process-{len(started)}.log").open("ab")
+        with log:
+            child = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=settings.BASE_DIR,
+                env=os.environ
+                | {
+                    "PORTAL_PROCESS": process,
+                    "DATABASE_URL": f"postgres://portal@/{sockets}/{database}",
+                    "CELERY_BROKER_URL": settings.CELERY_BROKER_URL,
+                    "SWEEP_INTERVAL": str(settings.SWEEP_INTERVAL),
+                }
+                | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        started.append(child)
+        return child
+
+    yield start
+    for child in started:
+        stop_server(child, signals=(signal.SIGTERM, signal.SIGKILL))
+        try:
+            os.killpg(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+@pytest.fixture
+def start_worker(
+    broker: EmbeddedValkey, start_process: Callable[..., subprocess.Popen[bytes]]
+) -> Callable[..., subprocess.Popen[bytes]]:
+    """Start a real Celery worker on the test's database: `start_worker(concurrency=2)`."""
+
+    def start(*arguments: str, concurrency: int = 2, **environment: str) -> subprocess.Popen[bytes]:
+        return start_process(
+            *("-m", "celery", "-A", "cem_portal", "worker", "--loglevel=INFO", "--without-gossip"),
+            *("--without-mingle", f"--concurrency={concurrency}", *arguments),
+            process="worker",
+            **environment,
+        )
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
+    """Drive Debian's Chromium, which asks nothing of the network."""
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    return browser_type_launch_args | {
+        "executable_path": str(CHROMIUM),
+        "args": ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", *quiet],
+    }
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if BROWSER_FIXTURES & set(getattr(item, "fixturenames", ())):
+            item.add_marker("browser")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("browser") and not CHROMIUM.exists():
+        pytest.skip(f"There is no browser at {CHROMIUM}: apt-get install chromium")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where the browser is required, as in CI, a skipped test has failed."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if BROWSER_REQUIRED and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"Skipped, where no test may be: {report.longrepr}"
