@@ -12,9 +12,9 @@ import environ
 from csp.constants import NONE, SELF
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = BASE_DIR / ".data"
 
 env = environ.Env()
+DATA_DIR = Path(env.str("PORTAL_DATA", default=str(BASE_DIR / ".data"))).resolve()
 for file in (BASE_DIR / ".env", DATA_DIR / "environment"):
     if file.is_file():
         environ.Env.read_env(str(file))
@@ -155,12 +155,12 @@ BROWSER_PACKAGES = [
     ("uplot", BASE_DIR / "node_modules" / "uplot" / "dist"),
 ]
 STATIC_URL = "/static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+STATIC_ROOT = Path(env.str("STATIC_ROOT", default=str(BASE_DIR / "staticfiles")))
 STATICFILES_DIRS: list[Path | tuple[str, Path]] = [
     BASE_DIR / "static",
     *((f"vendor/{name}", folder) for name, folder in BROWSER_PACKAGES if folder.is_dir()),
 ]
-WHITENOISE_USE_FINDERS = DEBUG or TESTING
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG or TESTING
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {

@@ -53,6 +53,8 @@ class Cluster:
         if self.postgres:
             self.postgres.stop()
             shutil.rmtree(self.postgres.data, ignore_errors=True)
+        if self.lock:
+            self.lock.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self.sockets, ignore_errors=True)
 

@@ -16,14 +16,17 @@ def any_host(settings):
 
 
 @pytest.mark.parametrize(
-    ("host", "remote"), [("portal.example", "127.0.0.1"), ("localhost", "203.0.113.7"), ("203.0.113.8", "::1")]
+    ("host", "remote"),
+    [("portal.example", "127.0.0.1"), ("localhost", "203.0.113.7"), ("203.0.113.8", "::1")],
 )
 def test_the_demo_password_is_refused_from_elsewhere(host, remote):
     with pytest.raises(PermissionDenied):
         authenticate(host=host, remote=remote)
 
 
-@pytest.mark.parametrize(("host", "remote"), [("localhost", "127.0.0.1"), ("127.0.0.1", ""), ("[::1]", "::1")])
+@pytest.mark.parametrize(
+    ("host", "remote"), [("localhost", "127.0.0.1"), ("127.0.0.1", ""), ("[::1]", "::1")]
+)
 def test_the_demo_password_is_left_to_the_next_backend_on_this_machine(host, remote):
     authenticate(host=host, remote=remote)
 
