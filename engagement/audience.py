@@ -149,11 +149,11 @@ class Audience:
         """One scan of the matched: how many fall out at each step, and the prior's totals."""
         return self.sorted_out().aggregate(
             matched=Count("*"),
-            muted_=Count("*", filter=Q(muted=True)),
-            capped_by_shop=Count("*", filter=Q(muted=False, shop_capped=True)),
-            capped_by_market=Count("*", filter=Q(muted=False, shop_capped=False, market_capped=True)),
-            reachable=Count("*", filter=CLEAR),
-            held_=Count("*", filter=CLEAR & Q(held=True)),
+            muted_=Count("buyer_id", filter=Q(muted=True)),
+            capped_by_shop=Count("buyer_id", filter=Q(muted=False, shop_capped=True)),
+            capped_by_market=Count("buyer_id", filter=Q(muted=False, shop_capped=False, market_capped=True)),
+            reachable=Count("buyer_id", filter=CLEAR),
+            held_=Count("buyer_id", filter=CLEAR & Q(held=True)),
             spent_=Sum("spent", default=0),
             orders_=Sum("orders", default=0),
         )
@@ -205,7 +205,7 @@ class Audience:
         elif not held:
             charged = selected
         else:
-            charged = self.chosen().aggregate(n=Count("*", filter=Q(held=False)))["n"]
+            charged = self.chosen().aggregate(n=Count("buyer_id", filter=Q(held=False)))["n"]
         return Waterfall(
             matched=counts["matched"],
             muted=counts["muted_"],

@@ -7,10 +7,12 @@ batch whose turn it is, so a small broadcast never waits for a large one (I3, I4
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
 from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.utils import timezone
 
 from chat.models import Message
 from customers.models import Contact, Product, Voucher
@@ -20,6 +22,7 @@ from quotas.conditions import matching
 from sellers.models import Market
 
 Outcome = Recipient.Outcome
+TURN_SECONDS = 30.0  # a task stays well under its minute
 
 # {reachable} is a QuerySet as Django compiled it, with its own bound parameters after ours.
 SEND = """
@@ -48,6 +51,16 @@ def deliver_next_batch(*, now: datetime) -> Batch | None:
     batch.status, batch.closed_at = Batch.Status.CLOSED, now
     batch.save(update_fields=["delivered", "skipped", "status", "closed_at"])
     return batch
+
+
+def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
+    """Send batch after batch; True when time ran out and more may be open."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if deliver_next_batch(now=timezone.now()) is None:
+            return False
+        failpoints.reach("batch committed")
+    return True
 
 
 def _take_batch() -> Batch | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, When
-from django.db.models.functions import Greatest
+from django.db.models import Exists, F, OuterRef, Q
 
 from customers.models import Contact
 from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
@@ -72,13 +71,8 @@ def _release_loads(broadcast: Broadcast) -> None:
     missed = broadcast.recipients().filter(outcome__isnull=False).values("buyer_id")
     loads = BuyerLoad.objects.filter(buyer_id__in=missed)
     list(loads.select_for_update().order_by("buyer_id").values_list("pk"))
-    loads.update(
-        day_count=Case(When(day=broadcast.day, then=Greatest(F("day_count") - 1, 0)), default=F("day_count")),
-        week_count=Case(
-            When(week=broadcast.week, then=Greatest(F("week_count") - 1, 0)),
-            default=F("week_count"),
-        ),
-    )
+    loads.filter(day=broadcast.day, day_count__gt=0).update(day_count=F("day_count") - 1)
+    loads.filter(week=broadcast.week, week_count__gt=0).update(week_count=F("week_count") - 1)
 
 
 def settle_ended(*, now: datetime) -> int:

@@ -127,8 +127,8 @@ class AllowanceQuerySet(models.QuerySet["Allowance"]):
         """The newest allowance of every scenario that had taken effect by a moment (D16)."""
         return (
             self.filter(market=market, effective_from__lte=moment)
-            .order_by("scenario", "-effective_from")
-            .distinct("scenario")
+            .order_by("scenario_id", "-effective_from")
+            .distinct("scenario_id")
         )
 
 
