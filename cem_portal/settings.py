@@ -206,6 +206,9 @@ TIME_ZONE = "UTC"  # each market has its own zone; pages name it
 
 # --- Sending -------------------------------------------------------------------------------
 
+# Sellers' messages may name addresses of these domains, and no others (D1).
+MARKETPLACE_DOMAINS = env.list("MARKETPLACE_DOMAINS", default=[])
+
 # Recipients a batch, and seconds between two sweeps for what a lost bell left behind.
 BATCH_SIZE = env.int("BATCH_SIZE", default=1000)
 SWEEP_INTERVAL = env.float("SWEEP_INTERVAL", default=30.0)
