@@ -17,6 +17,7 @@ from psycopg import sql
 
 from cem_portal.ground import choose_ground, find_package
 from cem_portal.processes import (
+    Identity,
     ServerFailed,
     read_tail,
     start_server,
@@ -129,11 +130,11 @@ class EmbeddedPostgres:
     def command(self, program: str) -> list[str]:
         return [*self.ground.prefix, str(self.ground.binaries / program)]
 
-    def identity(self) -> dict[str, object]:
+    def identity(self) -> Identity:
         """Say, for subprocess, as whom the programs run."""
         if user := self.ground.user:
             return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-        return {}
+        return Identity()
 
     def give(self, folder: Path) -> None:
         if user := self.ground.user:
@@ -155,11 +156,16 @@ class EmbeddedPostgres:
             if exists.fetchone() is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
 
+    def drop_database(self, name: str = OWNER) -> None:
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(sql.SQL("DROP DATABASE IF EXISTS {}").format(sql.Identifier(name)))
+
     def url(self, database: str = OWNER) -> str:
-        """Give the database's address, as libpq and DATABASE_URL's reader both take it."""
+        """Give the database's address as libpq takes it."""
         return f"postgres://{OWNER}@/{database}?host={self.sockets}"
 
     def django_url(self, database: str = OWNER) -> str:
+        """Give the database's address as the variable DATABASE_URL takes it."""
         return f"postgres://{OWNER}@/{self.sockets}/{database}"
 
     def stop(self) -> None:

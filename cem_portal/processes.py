@@ -5,10 +5,19 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypedDict
 
 import psutil
 
 START_SECONDS = 30.0
+
+
+class Identity(TypedDict, total=False):
+    """As whom a program runs, as subprocess takes it; empty for ourselves."""
+
+    user: int
+    group: int
+    extra_groups: list[int]
 
 
 class ServerFailed(Exception):
@@ -16,19 +25,19 @@ class ServerFailed(Exception):
 
 
 def start_server(
-    command: list[str], *, log: Path, folder: Path, identity: dict[str, object] | None = None
+    command: list[str], *, log: Path, folder: Path, identity: Identity | None = None
 ) -> subprocess.Popen[bytes]:
     """Start a server in a session of its own, its output in the log."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
-        return subprocess.Popen(  # type: ignore[call-overload,no-any-return]
+        return subprocess.Popen(
             command,
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            **(identity or {}),
+            **(identity or Identity()),
         )
 
 

@@ -145,6 +145,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLED = not TESTING
+AXES_VERBOSE = False
 
 # --- The browser ---------------------------------------------------------------------------
 
