@@ -22,6 +22,7 @@ from quotas.conditions import matching
 from sellers.models import Market
 
 Outcome = Recipient.Outcome
+NOT_MUTED = {"muted_at__isnull": True, "buyer__muted_at__isnull": True}  # I6
 TURN_SECONDS = 30.0  # a task stays well under its minute
 
 # {reachable} is a QuerySet as Django compiled it, with its own bound parameters after ours.
@@ -98,12 +99,10 @@ def _obstacle(broadcast: Broadcast, *, now: datetime) -> str | None:
 
 def _send(batch: Batch, broadcast: Broadcast, *, now: datetime) -> int:
     """Insert the messages of those who have not muted and still fit. Returns how many."""
-    fitting = Contact.objects.filter(
-        seller_id=batch.seller_id, buyer_id=OuterRef("buyer_id"), muted_at__isnull=True
-    )
+    fitting = Contact.objects.filter(seller_id=batch.seller_id, buyer_id=OuterRef("buyer_id"), **NOT_MUTED)
     if broadcast.scenario.rechecked:
         fitting = fitting.filter(matching(broadcast.scenario.conditions.all(), now=now))
-    reachable = _recipients(batch).filter(Exists(fitting), buyer__muted_at__isnull=True)
+    reachable = _recipients(batch).filter(Exists(fitting))
     sql, bound = reachable.values("buyer_id").query.sql_with_params()
     values = (batch.week, batch.seller_id, broadcast.content_id, batch.number, now)
     with connection.cursor() as cursor:

@@ -68,6 +68,8 @@ def _refund(broadcast: Broadcast, *, now: datetime) -> None:
 
 def _release_loads(broadcast: Broadcast) -> None:
     """Take the message back from the day's and week's load of buyers who were not reached (D4)."""
+    assert broadcast.day is not None
+    assert broadcast.week is not None
     missed = broadcast.recipients().filter(outcome__isnull=False).values("buyer_id")
     loads = BuyerLoad.objects.filter(buyer_id__in=missed)
     list(loads.select_for_update().order_by("buyer_id").values_list("pk"))

@@ -254,7 +254,7 @@ def test_stopping_refunds_what_was_not_delivered(seller, settings):
 
 
 def test_who_muted_after_the_launch_is_skipped_with_the_reason_and_refunded(seller):
-    contact, other = follow(seller, 2)
+    contact, _ = follow(seller, 2)
     broadcast = broadcasting.launch(draft(seller), now=NOW)
     Contact.objects.filter(pk=contact.pk).update(muted_at=NOW)
 

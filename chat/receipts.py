@@ -1,0 +1,186 @@
+"""What the chat reports of a message: read, clicked, voucher claimed, replied to, reported.
+
+Receipts may come late, twice, in any order and by thousands: the messages end the same. Each time is
+the earliest told (never before the sending), and nothing is ever taken back. A read is a watermark:
+it marks all messages of the thread up to it. A click, claim, reply or report is a read of its own
+message too. What `apply` returns counts every message once, when it first gets that mark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+from itertools import islice
+from typing import NamedTuple
+
+from django.db import connection, models, transaction
+
+AT_ONCE = 5000  # receipts a statement
+
+
+class Kind(models.TextChoices):
+    READ = "read"
+    CLICKED = "clicked"
+    CLAIMED = "claimed"
+    REPLIED = "replied"
+    REPORTED = "reported"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One report. A read without `content_id` reaches up to `through`, or else up to `at`.
+
+    All other kinds name the message by its content. Unknown messages are passed over.
+    """
+
+    kind: Kind
+    seller_id: int
+    buyer_id: int
+    at: datetime
+    content_id: int | None = None
+    through: datetime | None = None
+
+
+class BatchKey(NamedTuple):
+    """Which batch brought a message: its content stands for the broadcast."""
+
+    week: date
+    seller_id: int
+    content_id: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many messages of a batch got a mark for the first time."""
+
+    reads: int = 0
+    clicks: int = 0
+    claims: int = 0
+    replies: int = 0
+    reports: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            reads=self.reads + other.reads,
+            clicks=self.clicks + other.clicks,
+            claims=self.claims + other.claims,
+            replies=self.replies + other.replies,
+            reports=self.reports + other.reports,
+        )
+
+
+# One lock a contact, in key order, so that two runs over the same people never deadlock and the
+# next statement sees what the other run wrote. Parameters: sellers, buyers.
+LOCK_CONTACTS = """
+SELECT 1 FROM customers_contact AS contact
+WHERE (contact.seller_id, contact.buyer_id) IN (
+    SELECT DISTINCT * FROM unnest(%(sellers)s::bigint[], %(buyers)s::bigint[])
+)
+ORDER BY contact.seller_id, contact.buyer_id
+FOR NO KEY UPDATE
+"""
+
+# Finds each contact's messages by the index message_of_buyer. `told` has a row a receipt; `found` a
+# row a message that changes, with the earliest time of each mark; the contact's memory of its reads
+# follows in the same statement. Parameters: arrays of equal length, one element a receipt.
+MARK = """
+WITH told AS (
+    SELECT t.kind, t.seller_id, t.buyer_id, t.content_id, t.at,
+           CASE WHEN t.kind = 'read' THEN COALESCE(
+               t.through,
+               (SELECT named.sent_at FROM chat_message AS named
+                WHERE named.buyer_id = t.buyer_id AND named.seller_id = t.seller_id
+                  AND named.content_id = t.content_id),
+               CASE WHEN t.content_id IS NULL THEN t.at END
+           ) END AS through
+    FROM unnest(
+        %(kinds)s::text[], %(sellers)s::bigint[], %(buyers)s::bigint[], %(contents)s::bigint[],
+        %(ats)s::timestamptz[], %(throughs)s::timestamptz[]
+    ) AS t (kind, seller_id, buyer_id, content_id, at, through)
+), found AS (
+    SELECT m.week, m.seller_id, m.buyer_id, m.content_id,
+           min(GREATEST(told.at, m.sent_at)) AS read_at,
+           min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind = 'clicked') AS clicked_at,
+           min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind = 'claimed') AS claimed_at,
+           min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind = 'replied') AS replied_at,
+           min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind = 'reported') AS reported_at,
+           bool_or(m.read_at IS NULL) AS first_read,
+           bool_or(m.clicked_at IS NULL AND told.kind = 'clicked') AS first_click,
+           bool_or(m.claimed_at IS NULL AND told.kind = 'claimed') AS first_claim,
+           bool_or(m.replied_at IS NULL AND told.kind = 'replied') AS first_reply,
+           bool_or(m.reported_at IS NULL AND told.kind = 'reported') AS first_report
+    FROM told
+    JOIN chat_message AS m
+      ON m.buyer_id = told.buyer_id AND m.seller_id = told.seller_id AND NOT m.from_buyer
+     AND CASE WHEN told.kind = 'read'
+              THEN m.sent_at <= told.through AND (m.read_at IS NULL OR m.read_at > told.at)
+              ELSE m.content_id = told.content_id END
+    GROUP BY m.week, m.seller_id, m.buyer_id, m.content_id
+), marked AS (
+    UPDATE chat_message AS m
+    SET read_at = LEAST(m.read_at, found.read_at),
+        clicked_at = LEAST(m.clicked_at, found.clicked_at),
+        claimed_at = LEAST(m.claimed_at, found.claimed_at),
+        replied_at = LEAST(m.replied_at, found.replied_at),
+        reported_at = LEAST(m.reported_at, found.reported_at)
+    FROM found
+    WHERE m.week = found.week AND m.seller_id = found.seller_id
+      AND m.buyer_id = found.buyer_id AND m.content_id = found.content_id
+    RETURNING m.week, m.seller_id, m.buyer_id, m.content_id, m.batch, m.read_at,
+              found.first_read, found.first_click, found.first_claim, found.first_reply,
+              found.first_report
+), readers AS (
+    SELECT seller_id, buyer_id, count(*) AS reads, array_agg(read_at) AS times
+    FROM marked WHERE first_read AND batch IS NOT NULL
+    GROUP BY seller_id, buyer_id
+), remembered AS (
+    UPDATE customers_contact AS contact
+    SET reads = contact.reads + readers.reads,
+        read_times = ARRAY(
+            SELECT time FROM unnest(contact.read_times || readers.times) AS time
+            ORDER BY time DESC LIMIT 5
+        )
+    FROM readers
+    WHERE contact.seller_id = readers.seller_id AND contact.buyer_id = readers.buyer_id
+)
+SELECT week, seller_id, content_id, batch,
+       count(*) FILTER (WHERE first_read), count(*) FILTER (WHERE first_click),
+       count(*) FILTER (WHERE first_claim), count(*) FILTER (WHERE first_reply),
+       count(*) FILTER (WHERE first_report)
+FROM marked
+WHERE batch IS NOT NULL
+  AND (first_read OR first_click OR first_claim OR first_reply OR first_report)
+GROUP BY week, seller_id, content_id, batch
+ORDER BY week, seller_id, content_id, batch
+"""
+
+
+def apply(receipts: Iterable[Receipt]) -> dict[BatchKey, Counts]:
+    """Mark messages by receipts, each `AT_ONCE` of them in a transaction (a part of the caller's).
+
+    Returns what each batch gained, in key order within a transaction; nothing for a repetition.
+    """
+    gained: dict[BatchKey, Counts] = {}
+    remaining = iter(receipts)
+    while part := tuple(islice(remaining, AT_ONCE)):
+        for key, counts in _apply(part).items():
+            gained[key] = gained.get(key, Counts()) + counts
+    return gained
+
+
+@transaction.atomic
+def _apply(receipts: tuple[Receipt, ...]) -> dict[BatchKey, Counts]:
+    columns = {
+        "kinds": [str(receipt.kind) for receipt in receipts],
+        "sellers": [receipt.seller_id for receipt in receipts],
+        "buyers": [receipt.buyer_id for receipt in receipts],
+        "contents": [receipt.content_id for receipt in receipts],
+        "ats": [receipt.at for receipt in receipts],
+        "throughs": [receipt.through for receipt in receipts],
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(LOCK_CONTACTS, columns)
+        cursor.execute(MARK, columns)
+        return {BatchKey(*row[:4]): Counts(*row[4:]) for row in cursor.fetchall()}

@@ -1,0 +1,106 @@
+"""What buyers do with a message, added to the counters of the batch that brought it.
+
+The chat says what is new about each message (`chat.receipts`), once and for all repetitions; here it
+only finds the broadcast. Locks: contacts, then batches, each in key order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from datetime import datetime
+from itertools import islice
+
+from django.db import connection, transaction
+
+from chat import receipts as chat_receipts
+from chat.models import Message
+from chat.receipts import BatchKey, Counts, Receipt
+from customers.models import Buyer, Contact
+
+AT_ONCE = 5000  # receipts a transaction: as many as the chat takes in one statement
+
+# One row a batch: its counters grow by what the arrays say, locked in key order. A content stands
+# for its broadcast. Reads engagement_broadcast by the unique index on content.
+ADD = """
+WITH gained AS (
+    SELECT g.*, broadcast.id AS broadcast_id
+    FROM unnest(%s::date[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::int[], %s::int[],
+                %s::int[], %s::int[], %s::int[])
+      AS g (week, seller_id, content_id, number, reads, clicks, claims, replies, reports, mutes)
+    JOIN engagement_broadcast AS broadcast USING (content_id)
+), locked AS MATERIALIZED (
+    SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number
+    FROM engagement_batch AS batch
+    JOIN gained USING (week, seller_id, broadcast_id, number)
+    ORDER BY batch.week, batch.seller_id, batch.broadcast_id, batch.number
+    FOR NO KEY UPDATE OF batch
+)
+UPDATE engagement_batch AS batch
+SET reads = batch.reads + gained.reads, clicks = batch.clicks + gained.clicks,
+    claims = batch.claims + gained.claims, replies = batch.replies + gained.replies,
+    reports = batch.reports + gained.reports, mutes = batch.mutes + gained.mutes
+FROM locked JOIN gained USING (week, seller_id, broadcast_id, number)
+WHERE batch.week = locked.week AND batch.seller_id = locked.seller_id
+  AND batch.broadcast_id = locked.broadcast_id AND batch.number = locked.number
+"""
+
+
+def apply(receipts: Iterable[Receipt]) -> int:
+    """Apply receipts, late, twice or out of order. Returns how many marks were new.
+
+    Each `AT_ONCE` of them is a transaction of its own.
+    """
+    remaining, marks = iter(receipts), 0
+    while part := tuple(islice(remaining, AT_ONCE)):
+        with transaction.atomic():
+            gained = chat_receipts.apply(part)
+            _add(gained)
+        marks += sum(sum(asdict(counts).values()) for counts in gained.values())
+    return marks
+
+
+@transaction.atomic
+def mute_shop(*, seller_id: int, buyer_id: int, at: datetime) -> bool:
+    """The buyer mutes one shop (D6). True when it was not muted before; then it is counted."""
+    unmuted = Contact.objects.filter(seller_id=seller_id, buyer_id=buyer_id, muted_at__isnull=True)
+    if not unmuted.update(muted_at=at):
+        return False
+    cause = Message.objects.filter(seller_id=seller_id, buyer_id=buyer_id)
+    _count_mute(cause.of_broadcasts().filter(sent_at__lte=at).order_by("-sent_at").first())
+    return True
+
+
+def unmute_shop(*, seller_id: int, buyer_id: int) -> bool:
+    """Undo `mute_shop`. What it counted stays counted."""
+    muted = Contact.objects.filter(seller_id=seller_id, buyer_id=buyer_id, muted_at__isnull=False)
+    return bool(muted.update(muted_at=None))
+
+
+@transaction.atomic
+def mute_all(*, buyer_id: int, at: datetime) -> bool:
+    """The buyer mutes every shop's CEM messages (D6), counted for the last one received."""
+    if not Buyer.objects.filter(pk=buyer_id, muted_at__isnull=True).update(muted_at=at):
+        return False
+    cause = Message.objects.filter(buyer_id=buyer_id)
+    _count_mute(cause.of_broadcasts().filter(sent_at__lte=at).order_by("-sent_at").first())
+    return True
+
+
+def unmute_all(*, buyer_id: int) -> bool:
+    """Undo `mute_all`. Shops muted one by one stay muted."""
+    return bool(Buyer.objects.filter(pk=buyer_id, muted_at__isnull=False).update(muted_at=None))
+
+
+def _count_mute(cause: Message | None) -> None:
+    if cause is not None and cause.batch is not None:
+        key = BatchKey(cause.week, cause.seller_id, cause.content_id, cause.batch)
+        _add({key: Counts()}, mutes=1)
+
+
+def _add(gained: Mapping[BatchKey, Counts], *, mutes: int = 0) -> None:
+    if not gained:
+        return
+    rows = [(*key, c.reads, c.clicks, c.claims, c.replies, c.reports, mutes) for key, c in gained.items()]
+    with connection.cursor() as cursor:
+        cursor.execute(ADD, [list(column) for column in zip(*rows, strict=True)])
