@@ -27,8 +27,23 @@ _PLAIN = str.maketrans(
     | {dot: "." for dot in _DOTS if dot not in _PROSE_DOT}
 )
 
+
+def _fold(text: str) -> str:
+    """Lower-case letters without marks, look-alikes and invisible characters."""
+    visible = "".join(
+        mark
+        for mark in unicodedata.normalize("NFKD", text)
+        if unicodedata.category(mark) not in ("Cf", "Mn", "Me")
+    )
+    return unicodedata.normalize("NFKC", visible).lower().translate(_PLAIN)
+
+
+def _endings(words: str) -> frozenset[str]:
+    return frozenset(_fold(words).split())
+
+
 # What follows a dot in an address even when spaces hide it. Country codes, and the usual others.
-_COUNTRIES = frozenset(
+_COUNTRIES = _endings(
     "ac ad ae af ag ai al am ao aq ar as at au aw ax az ba bb bd be bf bg bh bi bj bm bn bo br bs bt bw by bz"
     " ca cc cd cf cg ch ci ck cl cm cn co cr cu cv cw cx cy cz de dj dk dm do dz ec ee eg er es et eu fi fj"
     " fk fm fo fr ga gd ge gf gg gh gi gl gm gn gp gq gr gs gt gu gw gy hk hm hn hr ht hu id ie il im in io"
@@ -36,20 +51,19 @@ _COUNTRIES = frozenset(
     " mg mh mk ml mm mn mo mp mq mr ms mt mu mv mw mx my mz na nc ne nf ng ni nl no np nr nu nz om pa pe pf"
     " pg ph pk pl pm pn pr ps pt pw py qa re ro rs ru rw sa sb sc sd se sg sh si sk sl sm sn so sr ss st sv"
     " sx sy sz tc td tf tg th tj tk tl tm tn to tr tt tv tw tz ua ug uk us uy uz va vc ve vg vi vn vu wf ws"
-    " ye yt za zm zw рф рус укр бел срб 中国 中國 香港 台灣 台湾 日本 한국 ไทย भारत".translate(_PLAIN).split()
+    " ye yt za zm zw рф рус укр бел срб 中国 中國 香港 台灣 台湾 日本 한국 ไทย भारत"
 )
-_NAMES = frozenset("com net org info biz xyz top gle mobi asia vip icu cyou edu gov int".split())
-_MORE_NAMES = frozenset(
-    "app bio blog cam chat click club deals dev direct email fun gift gifts group games link live lol me media"
+_NAMES = _endings("com net org info biz xyz top gle mobi asia vip icu cyou edu gov int")
+_MORE_NAMES = _endings(
+    "app bio blog cam chat click club deals dev direct email fun gift gifts group games link live lol media"
     " money news one online page party pro promo review rocks sale shop shopping site space store stream tech"
-    " tel today tokyo trade travel web website wiki win work world zone 网址 公司 网络 онлайн сайт дети".translate(
-        _PLAIN
-    ).split()
+    " tel today tokyo trade travel web website wiki win work world zone"
+    " 网址 公司 网络 онлайн сайт дети"
 )
 # Country codes that are words too: "ready today . it starts" is prose.
-_WORDS = frozenset(
+_WORDS = _endings(
     "ad ai al am an as at be by ca co de do es et gg id in io is it la li ma me mo mu my na ne ni no om pa"
-    " pm pr ps re sa se si so st su to tv un us va vi ya ye".split()
+    " pm pr ps re sa se si so st su to tv un us va vi ya ye"
 )
 
 _SCHEME = re.compile(
@@ -85,11 +99,7 @@ def find_links(text: str) -> list[str]:
 
 def _read_plainly(text: str) -> str:
     """The text without disguises: one letter for all its look-alikes, and a dot for every “[dot]”."""
-    decomposed = unicodedata.normalize("NFKD", text)
-    visible = "".join(
-        mark for mark in decomposed if unicodedata.category(mark) not in ("Cf", "Mn", "Me") or mark == "\n"
-    )
-    folded = unicodedata.normalize("NFKC", visible).lower().translate(_PLAIN)
+    folded = _fold(text)
     dotted = _WRITTEN_DOT.sub(".", re.sub(r"\{(?:buyer|shop)\}", "x", folded))
     return _SPELT.sub(lambda run: re.sub(r"\s", "", run[0]), dotted)
 

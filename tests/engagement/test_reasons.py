@@ -6,7 +6,7 @@ from engagement.reasons import NOTHING_KNOWN, Facts, explain, explain_row
 @pytest.mark.parametrize(
     ("facts", "sentence"),
     [
-        (Facts(3, 12, 5, 5, 4), "Ordered 3 times, last 12 days ago; last active 5 days ago; read 4 of 5 messages"),
+        (Facts(3, 12, 5, 0, 0), "Ordered 3 times, last 12 days ago; last active 5 days ago"),
         (Facts(3, 12, 12, 5, 4), "Ordered 3 times, last 12 days ago; read 4 of 5 messages"),
         (Facts(1, 1, 1, 0, 0), "Ordered once, yesterday"),
         (Facts(1, 0, 0, 1, 1), "Ordered once, today; read your one message"),
