@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from engagement import doorbell, settlement
+from engagement import attribution, doorbell, settlement
 from engagement.delivery import deliver_open_batches
 
 
@@ -21,3 +21,16 @@ def deliver() -> None:
 def sweep() -> None:
     """Find what a lost bell left behind."""
     deliver()
+
+
+@shared_task
+def credit_orders() -> None:
+    """Credit the orders of the last hours (D9). Each minute."""
+    now = timezone.now()
+    attribution.credit_orders(since=now - attribution.RECENT, now=now)
+
+
+@shared_task
+def look_back() -> None:
+    """Credit what was reported late, take back what was cancelled (D9). Each hour."""
+    attribution.look_back(now=timezone.now())

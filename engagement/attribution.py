@@ -1,0 +1,127 @@
+"""Which broadcast an order is credited to: the message read last before it was paid (D9).
+
+The market's policy says within how many days, and whether a read or a click counts. An order is
+credited once; running again changes nothing. An order cancelled later is taken back.
+Locks: batches in key order, and nothing else.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+
+from eligibility.models import Policy
+from sellers.models import Market
+
+# Orders paid by a moment and credited to nobody yet, each with the message its buyer read (or
+# clicked) last; the batches that brought them grow in the same statement.
+# Reads order_by_payment, then message_of_buyer once an order.
+CREDIT = """
+WITH touched AS (
+    SELECT paid.id, paid.paid_at, touch.content_id, touch.batch,
+           GREATEST(paid.amount - COALESCE(voucher.discount, 0), 0) AS amount
+    FROM customers_order AS paid
+    JOIN sellers_seller AS seller ON seller.id = paid.seller_id AND seller.market_id = %(market)s
+    LEFT JOIN customers_voucher AS voucher ON voucher.id = paid.voucher_id
+    CROSS JOIN LATERAL (
+        SELECT message.content_id, message.batch, marked.at
+        FROM chat_message AS message
+        CROSS JOIN LATERAL (
+            SELECT CASE %(basis)s WHEN 'click' THEN message.clicked_at ELSE message.read_at END
+        ) AS marked (at)
+        WHERE message.buyer_id = paid.buyer_id AND message.seller_id = paid.seller_id
+          AND message.batch IS NOT NULL
+          AND marked.at <= paid.paid_at AND marked.at > paid.paid_at - %(window)s
+        ORDER BY marked.at DESC, message.content_id DESC
+        LIMIT 1
+    ) AS touch
+    WHERE paid.paid_at > %(since)s AND paid.paid_at <= %(now)s AND paid.cancelled_at IS NULL
+), credited AS (
+    INSERT INTO engagement_attribution (order_id, broadcast_id, batch, amount, at)
+    SELECT touched.id, broadcast.id, touched.batch, touched.amount, touched.paid_at
+    FROM touched JOIN engagement_broadcast AS broadcast ON broadcast.content_id = touched.content_id
+    ORDER BY touched.id
+    ON CONFLICT (order_id) DO NOTHING
+    RETURNING broadcast_id, batch, amount
+), gained AS (
+    SELECT broadcast.week, broadcast.seller_id, credited.broadcast_id, credited.batch AS number,
+           count(*) AS sales, sum(credited.amount) AS gmv
+    FROM credited JOIN engagement_broadcast AS broadcast ON broadcast.id = credited.broadcast_id
+    GROUP BY 1, 2, 3, 4
+), locked AS MATERIALIZED (
+    SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number
+    FROM engagement_batch AS batch JOIN gained USING (week, seller_id, broadcast_id, number)
+    ORDER BY 1, 2, 3, 4
+    FOR NO KEY UPDATE OF batch
+)
+UPDATE engagement_batch AS batch
+SET sales = batch.sales + gained.sales, gmv = batch.gmv + gained.gmv
+FROM gained JOIN locked USING (week, seller_id, broadcast_id, number)
+WHERE (batch.week, batch.seller_id, batch.broadcast_id, batch.number)
+    = (gained.week, gained.seller_id, gained.broadcast_id, gained.number)
+RETURNING gained.sales
+"""
+
+# Credits of orders cancelled or refunded since; their batches shrink in the same statement.
+WITHDRAW = """
+WITH withdrawn AS (
+    DELETE FROM engagement_attribution AS credit
+    USING customers_order AS gone
+    WHERE gone.id = credit.order_id AND gone.cancelled_at IS NOT NULL
+      AND gone.paid_at > %(since)s AND credit.at > %(since)s
+    RETURNING credit.broadcast_id, credit.batch, credit.amount
+), lost AS (
+    SELECT broadcast.week, broadcast.seller_id, withdrawn.broadcast_id, withdrawn.batch AS number,
+           count(*) AS sales, sum(withdrawn.amount) AS gmv
+    FROM withdrawn JOIN engagement_broadcast AS broadcast ON broadcast.id = withdrawn.broadcast_id
+    GROUP BY 1, 2, 3, 4
+), locked AS MATERIALIZED (
+    SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number
+    FROM engagement_batch AS batch JOIN lost USING (week, seller_id, broadcast_id, number)
+    ORDER BY 1, 2, 3, 4
+    FOR NO KEY UPDATE OF batch
+)
+UPDATE engagement_batch AS batch
+SET sales = batch.sales - lost.sales, gmv = batch.gmv - lost.gmv
+FROM lost JOIN locked USING (week, seller_id, broadcast_id, number)
+WHERE (batch.week, batch.seller_id, batch.broadcast_id, batch.number)
+    = (lost.week, lost.seller_id, lost.broadcast_id, lost.number)
+RETURNING lost.sales
+"""
+
+RECENT = timedelta(hours=2)  # what each minute's look covers
+THOROUGH = timedelta(days=30)  # what each hour's look covers: late reports, cancelled orders
+
+
+def credit_orders(*, since: datetime, now: datetime) -> int:
+    """Credit the orders paid after `since` and by `now`. Returns how many were credited."""
+    return sum(_credit(market, since=since, now=now) for market in Market.objects.all())
+
+
+@transaction.atomic
+def _credit(market: Market, *, since: datetime, now: datetime) -> int:
+    policy = Policy.objects.filter(market=market, effective_from__lte=now).order_by("-effective_from").first()
+    if policy is None:
+        return 0
+    window = timedelta(days=policy.attribution_days)
+    bound = {"market": market.pk, "basis": policy.attribution_basis, "window": window}
+    return _run(CREDIT, bound | {"since": since, "now": now})
+
+
+@transaction.atomic
+def withdraw_cancelled(*, since: datetime) -> int:
+    """Take back the credit of cancelled orders that were paid after `since`. Returns how many."""
+    return _run(WITHDRAW, {"since": since})
+
+
+def look_back(*, now: datetime) -> int:
+    """The hourly look at the last month: what was reported late, and what was cancelled."""
+    withdraw_cancelled(since=now - THOROUGH)
+    return credit_orders(since=now - THOROUGH, now=now)
+
+
+def _run(statement: str, bound: dict[str, object]) -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, bound)
+        return sum(count for (count,) in cursor.fetchall())
