@@ -49,17 +49,22 @@ manage: setup ## A command of Django's: make manage ARGS="migrate"
 	$(PY) manage.py $(ARGS)
 
 test: setup ## The tests: make test ARGS="tests/quotas -k ledger"
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile)
 
-lint: setup ## All checks of the code
+lint: setup ## All checks of the code, its imports, templates, migrations and deployment settings
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy .
 	$(BIN)/lint-imports
+	git ls-files -z -- 'templates/*.html' '*/templates/*.html' | xargs -0 -r $(BIN)/djade --check --target-version 5.2
+	$(CHECK) -W ignore::RuntimeWarning manage.py makemigrations --check --dry-run
+	$(CHECK) manage.py check --deploy --fail-level WARNING
+CHECK := env PORTAL_PROCESS=lint HTTPS=1 DEBUG=0 SECRET_KEY=a-key-long-and-varied-enough-for-the-checks-0123456789 $(PY)
 
 format: setup ## Put the code into its form
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
+	git ls-files -z -- 'templates/*.html' '*/templates/*.html' | xargs -0 -r $(BIN)/djade --target-version 5.2
 
 lock: setup ## Pin the newest versions that pyproject.toml and package.json allow
 	$(BIN)/uv pip compile $(LOCK) -o requirements/prod.txt pyproject.toml

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import connection, models, transaction
 
@@ -172,7 +172,7 @@ def apply(receipts: Iterable[Receipt]) -> dict[BatchKey, Counts]:
 
 @transaction.atomic
 def _apply(receipts: tuple[Receipt, ...]) -> dict[BatchKey, Counts]:
-    columns = {
+    columns: dict[str, Any] = {
         "kinds": [str(receipt.kind) for receipt in receipts],
         "sellers": [receipt.seller_id for receipt in receipts],
         "buyers": [receipt.buyer_id for receipt in receipts],

@@ -1,0 +1,132 @@
+"""`manage.py doctor`: what is well, what is not, and what to do about it."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from cem_portal.celery import app
+
+BROKER_ERRORS = (OperationalError, RedisError, OSError)
+# Beat ticks each minute at least: two missed ticks are a fault.
+TICK_EXPECTED = timedelta(minutes=2)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the doctor's report; `advice` says what to do when it is not well."""
+
+    name: str
+    well: bool
+    says: str
+    advice: str = ""
+
+
+class Command(BaseCommand):
+    help = "Say what is well and what is not: database, migrations, broker, worker, beat's last tick."
+    requires_system_checks: list[str] = []
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        unwell = 0
+        for finding in examine():
+            unwell += not finding.well
+            style = self.style.SUCCESS if finding.well else self.style.ERROR
+            mark = "well    " if finding.well else "NOT WELL"
+            self.stdout.write(f"{style(mark)}  {finding.name:<11} {finding.says}")
+            if not finding.well:
+                self.stdout.write(f"{'':10}{'':11}   → {finding.advice}")
+        if unwell:
+            raise CommandError(f"{unwell} not well.")
+
+
+def examine() -> Iterator[Finding]:
+    """Examine each part, as far as those that it needs are well."""
+    database = examine_database()
+    yield database
+    if database.well:
+        yield examine_migrations()
+    broker = examine_broker()
+    yield broker
+    if broker.well:
+        yield examine_worker()
+    if database.well:
+        yield examine_beat()
+
+
+def examine_database() -> Finding:
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW server_version")
+            version = cursor.fetchone()[0]
+    except DatabaseError as error:
+        advice = "Start the portal (`make run`) in another terminal, or set DATABASE_URL."
+        return Finding("database", False, first_line(error), advice)
+    return Finding("database", True, f"PostgreSQL {version}, database {connection.settings_dict['NAME']}")
+
+
+def examine_migrations() -> Finding:
+    try:
+        executor = MigrationExecutor(connection)
+        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    except DatabaseError as error:
+        return Finding("migrations", False, first_line(error), "Look at the database's log.")
+    if plan:
+        return Finding("migrations", False, f"{len(plan):,} not applied", 'Run `make manage ARGS="migrate"`.')
+    return Finding("migrations", True, "all applied")
+
+
+def examine_broker() -> Finding:
+    try:
+        with app.connection_for_write() as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0, interval_step=0, timeout=2)
+            return Finding("broker", True, broker.as_uri())
+    except BROKER_ERRORS as error:
+        return Finding(
+            "broker",
+            False,
+            f"{settings.CELERY_BROKER_URL.split('@')[-1]}: {first_line(error)}",
+            "Start the portal (`make run`), or set CELERY_BROKER_URL. Broadcasts wait, none is lost.",
+        )
+
+
+def examine_worker() -> Finding:
+    advice = "Start a worker (docs/operations.md), or `make run`."
+    try:
+        replies = app.control.ping(timeout=1.5) or []
+    except BROKER_ERRORS as error:
+        return Finding("worker", False, first_line(error), advice)
+    names = [name for reply in replies for name in reply]
+    if not names:
+        return Finding("worker", False, "none answered within 1.5 s", advice)
+    return Finding("worker", True, f"{', '.join(names)} answered")
+
+
+def examine_beat() -> Finding:
+    advice = "Start one beat: `celery -A cem_portal beat`, or `make run`."
+    try:
+        last = (
+            PeriodicTask.objects.filter(enabled=True, last_run_at__isnull=False)
+            .order_by("-last_run_at")
+            .values_list("last_run_at", flat=True)
+            .first()
+        )
+    except DatabaseError as error:
+        return Finding("beat", False, first_line(error), "Bring the migrations up to date first.")
+    if last is None:
+        return Finding("beat", False, "has never ticked", advice)
+    ago = timezone.now() - last
+    says = f"last tick {ago.total_seconds():,.0f} s ago, {last:%Y-%m-%d %H:%M:%S} UTC"
+    return Finding("beat", ago <= TICK_EXPECTED, says, advice)
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
