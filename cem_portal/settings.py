@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import environ
+import pghistory
+import pgtrigger
 from csp.constants import NONE, SELF
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -245,6 +247,16 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SYNC_EVERY = 1
 
 IMPORT_EXPORT_USE_TRANSACTIONS = True
+IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
+
+# --- The audit trail (I8) ------------------------------------------------------------------
+
+# Statement triggers see bulk writes too. Each event carries who and where from in its own row, and
+# PostgreSQL refuses to change or delete it.
+PGHISTORY_LEVEL = pgtrigger.Statement
+PGHISTORY_APPEND_ONLY = True
+PGHISTORY_CONTEXT_FIELD = pghistory.ContextJSONField()
+PGHISTORY_OBJ_FIELD = pghistory.ObjForeignKey(related_name="events")
 
 # --- Logs ----------------------------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import pghistory
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
@@ -18,6 +19,7 @@ from sellers.models import Market, Seller, SellerOwned
 KEPT_TIMES = 5  # how many of the latest times a contact keeps per kind of fact
 
 
+@pghistory.track(pghistory.UpdateEvent("erased"), fields=["erased_at"], model_name="BuyerEvent")
 class Buyer(models.Model):
     """A customer of the marketplace, in one market."""
 
@@ -27,9 +29,13 @@ class Buyer(models.Model):
     muted_at = models.DateTimeField(
         null=True, blank=True, help_text="Since when the buyer mutes all CEM messages (D6)"
     )
+    erased_at = models.DateTimeField(
+        null=True, blank=True, editable=False, help_text="Since when nothing names the person any more"
+    )
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["market", "code"], name="buyer_code_per_market")]
+        permissions = [("erase_buyer", "Can erase a buyer")]
 
     def __str__(self) -> str:
         return self.name

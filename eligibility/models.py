@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, time
 
+import pghistory
 import pgtrigger
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
@@ -39,10 +40,17 @@ class Weekday(models.IntegerChoices):
 
 class PolicyQuerySet(models.QuerySet["Policy"]):
     def in_force(self, market: Market, moment: datetime) -> Policy:
-        """The market's policy at a moment: the newest that had taken effect (D16)."""
-        return self.filter(market=market, effective_from__lte=moment).latest("effective_from")
+        """The market's policy at a moment: the newest that had taken effect (D16).
+
+        Of two for the same start the later written holds: rows are never changed.
+        """
+        in_effect = self.filter(market=market, effective_from__lte=moment)
+        return in_effect.latest("effective_from", "id")
 
 
+@pghistory.track(
+    pghistory.InsertEvent(), fields=["market", "effective_from", "note"], model_name="PolicyEvent"
+)
 class Policy(models.Model):
     """A market's settings from one evaluation on; a change is a new row, never backwards (D16)."""
 
@@ -117,10 +125,11 @@ class Policy(models.Model):
     class Meta:
         verbose_name_plural = "policies"
         ordering = ["market", "-effective_from"]
+        indexes = [
+            # in_force: the market's newest at a moment
+            models.Index(fields=["market", "-effective_from", "-id"], name="policy_in_force"),
+        ]
         constraints = [
-            models.UniqueConstraint(
-                fields=["market", "effective_from"], name="one_policy_per_market_and_start"
-            ),
             models.CheckConstraint(
                 condition=Q(quiet_from__isnull=True, quiet_until__isnull=True)
                 | Q(quiet_from__isnull=False, quiet_until__isnull=False),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+import pghistory
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -40,6 +41,7 @@ class BroadcastQuerySet(SellerOwned["Broadcast"]):
         return self.filter(admitted_at__isnull=False, ended_at__isnull=True)
 
 
+@pghistory.track(pghistory.UpdateEvent(), fields=["status", "reason", "send_at"], model_name="BroadcastEvent")
 class Broadcast(models.Model):
     """One message by one seller to one scenario's customers (R1)."""
 
@@ -90,6 +92,7 @@ class Broadcast(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        permissions = [("stop_broadcast", "Can stop a broadcast")]
         constraints = [
             models.CheckConstraint(
                 condition=Q(status__in=["draft", "scheduled", "cancelled", "refused"])

@@ -5,6 +5,7 @@ Quotas never hears of broadcasts: a ledger entry carries an opaque reference.
 
 from __future__ import annotations
 
+import pghistory
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -26,6 +27,7 @@ class ScenarioQuerySet(models.QuerySet["Scenario"]):
                 return self.none()
 
 
+@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
 class Scenario(models.Model):
     """A customer group that a seller may address, with its rule and its quota rule (R1, R8)."""
 
@@ -75,6 +77,7 @@ class Fact(models.TextChoices):
     READ = "read", "read a CEM message"
 
 
+@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
 class Condition(models.Model):
     """One condition of a scenario; a contact must meet them all.
 
@@ -124,14 +127,18 @@ class Condition(models.Model):
 
 class AllowanceQuerySet(models.QuerySet["Allowance"]):
     def in_force(self, market: Market, moment: object) -> AllowanceQuerySet:
-        """The newest allowance of every scenario that had taken effect by a moment (D16)."""
+        """The newest allowance of every scenario that had taken effect by a moment (D16).
+
+        Of two for the same start the later written holds: rows are never changed.
+        """
         return (
             self.filter(market=market, effective_from__lte=moment)
-            .order_by("scenario_id", "-effective_from")
+            .order_by("scenario_id", "-effective_from", "-id")
             .distinct("scenario_id")
         )
 
 
+@pghistory.track(pghistory.InsertEvent())
 class Allowance(models.Model):
     """The base quota of a scenario in a market, customers a week, from one evaluation on (D14, D16)."""
 
@@ -143,10 +150,9 @@ class Allowance(models.Model):
     objects = AllowanceQuerySet.as_manager()
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(
-                fields=["market", "scenario", "effective_from"], name="one_allowance_per_start"
-            )
+        indexes = [
+            # in_force: the newest of each scenario of a market
+            models.Index(fields=["market", "scenario", "-effective_from", "-id"], name="allowance_in_force")
         ]
         triggers = [append_only("allowance_append_only")]
 
@@ -181,6 +187,7 @@ class Growth(models.Model):
         return f"growth of {self.seller} for the week of {self.week:%d %b %Y}"
 
 
+@pghistory.track(pghistory.UpdateEvent("limit_changed"), fields=["limit"], model_name="QuotaEvent")
 class Quota(models.Model):
     """How many distinct customers a seller may reach by a scenario in a CEM week (R7, R8).
 
@@ -197,6 +204,7 @@ class Quota(models.Model):
     objects = SellerOwned["Quota"].as_manager()
 
     class Meta:
+        permissions = [("adjust_quota", "Can adjust a quota")]
         constraints = [
             # ledger: the quota of a launch; the seller's pages: all of a week
             models.UniqueConstraint(

@@ -7,6 +7,7 @@ from datetime import date, datetime, tzinfo
 from functools import cached_property
 from typing import Self, TypeVar
 
+import pghistory
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -19,6 +20,7 @@ def validate_time_zone(name: str) -> None:
         raise ValidationError(f"“{name}” is no time zone. Write one such as Asia/Manila.")
 
 
+@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
 class Market(models.Model):
     """A country of the marketplace."""
 
@@ -34,6 +36,7 @@ class Market(models.Model):
 
     class Meta:
         ordering = ["code"]
+        permissions = [("switch_sending", "Can stop and resume all sending in a market")]
 
     def __str__(self) -> str:
         return self.name
@@ -74,6 +77,7 @@ class SellerQuerySet(models.QuerySet["Seller"]):
         return rows.get(pk=pk)
 
 
+@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
 class Seller(models.Model):
     """A shop in one market."""
 
@@ -92,6 +96,13 @@ class Seller(models.Model):
         return self.name
 
 
+@pghistory.track(
+    pghistory.InsertEvent(),
+    pghistory.UpdateEvent(),
+    pghistory.UpdateEvent("password_set", condition=pghistory.AnyChange("password")),
+    pghistory.DeleteEvent(),
+    exclude=["password", "last_login"],
+)
 class ChatUser(AbstractUser):
     """A person who signs in: a seller's master account or sub-account, or a member of staff."""
 
@@ -121,3 +132,16 @@ class ChatUser(AbstractUser):
                 violation_error_message="A master account needs a seller.",
             ),
         ]
+
+
+@pghistory.track(
+    pghistory.InsertEvent("joined"),
+    pghistory.DeleteEvent("left"),
+    obj_field=None,
+    model_name="GroupMembershipEvent",
+)
+class GroupMembership(ChatUser.groups.through):  # type: ignore[misc, name-defined]
+    """A member of staff in a group such as Support: named here for the audit trail alone."""
+
+    class Meta:
+        proxy = True

@@ -31,6 +31,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
+                    "erased_at",
+                    models.DateTimeField(
+                        blank=True,
+                        editable=False,
+                        help_text="Since when nothing names the person any more",
+                        null=True,
+                    ),
+                ),
+                (
                     "market",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
@@ -39,6 +48,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "permissions": [("erase_buyer", "Can erase a buyer")],
+            },
         ),
         migrations.CreateModel(
             name="Contact",

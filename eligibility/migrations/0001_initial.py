@@ -384,11 +384,9 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.AddConstraint(
+        migrations.AddIndex(
             model_name="policy",
-            constraint=models.UniqueConstraint(
-                fields=("market", "effective_from"), name="one_policy_per_market_and_start"
-            ),
+            index=models.Index(fields=["market", "-effective_from", "-id"], name="policy_in_force"),
         ),
         migrations.AddConstraint(
             model_name="policy",

@@ -133,6 +133,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["-id"],
+                "permissions": [("stop_broadcast", "Can stop a broadcast")],
             },
         ),
         migrations.CreateModel(

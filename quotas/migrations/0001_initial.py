@@ -100,6 +100,9 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "permissions": [("adjust_quota", "Can adjust a quota")],
+            },
         ),
         migrations.CreateModel(
             name="LedgerEntry",
@@ -368,10 +371,10 @@ class Migration(migrations.Migration):
                 violation_error_message="An unpaid order's time to pay is its window: leave it empty.",
             ),
         ),
-        migrations.AddConstraint(
+        migrations.AddIndex(
             model_name="allowance",
-            constraint=models.UniqueConstraint(
-                fields=("market", "scenario", "effective_from"), name="one_allowance_per_start"
+            index=models.Index(
+                fields=["market", "scenario", "-effective_from", "-id"], name="allowance_in_force"
             ),
         ),
         pgtrigger.migrations.AddTrigger(

@@ -44,6 +44,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ["code"],
+                "permissions": [("switch_sending", "Can stop and resume all sending in a market")],
             },
         ),
         migrations.CreateModel(
