@@ -8,6 +8,7 @@ Locks: batches in key order, and nothing else.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import connection, transaction
 
@@ -121,7 +122,7 @@ def look_back(*, now: datetime) -> int:
     return credit_orders(since=now - THOROUGH, now=now)
 
 
-def _run(statement: str, bound: dict[str, object]) -> int:
+def _run(statement: str, bound: dict[str, Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, bound)
         return sum(count for (count,) in cursor.fetchall())

@@ -64,6 +64,8 @@ class Broadcast(models.Model):
         db_index=False,
     )  # fmt: skip
     created_at = models.DateTimeField(auto_now_add=True)
+    # which composer made it: a second click of the same form finds this row
+    form_key = models.UUIDField(null=True, unique=True, editable=False)
     send_at = models.DateTimeField(null=True, blank=True)  # when it is, or was, to be admitted
     reason = models.CharField(max_length=200, blank=True)  # why it was stopped or not sent
 

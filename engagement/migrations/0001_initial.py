@@ -66,6 +66,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("form_key", models.UUIDField(editable=False, null=True, unique=True)),
                 ("send_at", models.DateTimeField(blank=True, null=True)),
                 ("reason", models.CharField(blank=True, max_length=200)),
                 ("admitted_at", models.DateTimeField(null=True)),
