@@ -65,7 +65,7 @@ class Broadcast(models.Model):
     )  # fmt: skip
     created_at = models.DateTimeField(auto_now_add=True)
     # which composer made it: a second click of the same form finds this row
-    form_key = models.UUIDField(null=True, unique=True, editable=False)
+    form_key = models.UUIDField(null=True, editable=False)
     send_at = models.DateTimeField(null=True, blank=True)  # when it is, or was, to be admitted
     reason = models.CharField(max_length=200, blank=True)  # why it was stopped or not sent
 
@@ -96,6 +96,8 @@ class Broadcast(models.Model):
         ordering = ["-id"]
         permissions = [("stop_broadcast", "Can stop a broadcast")]
         constraints = [
+            # drafting.write: the broadcast of a form
+            models.UniqueConstraint(fields=["seller", "form_key"], name="one_broadcast_per_form"),
             models.CheckConstraint(
                 condition=Q(status__in=["draft", "scheduled", "cancelled", "refused"])
                 | Q(admitted_at__isnull=False, week__isnull=False, day__isnull=False),

@@ -66,7 +66,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
-                ("form_key", models.UUIDField(editable=False, null=True, unique=True)),
+                ("form_key", models.UUIDField(editable=False, null=True)),
                 ("send_at", models.DateTimeField(blank=True, null=True)),
                 ("reason", models.CharField(blank=True, max_length=200)),
                 ("admitted_at", models.DateTimeField(null=True)),
@@ -319,6 +319,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="broadcast",
             index=models.Index(fields=["seller", "week", "scenario"], name="broadcast_of_week"),
+        ),
+        migrations.AddConstraint(
+            model_name="broadcast",
+            constraint=models.UniqueConstraint(fields=("seller", "form_key"), name="one_broadcast_per_form"),
         ),
         migrations.AddConstraint(
             model_name="broadcast",
