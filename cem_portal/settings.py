@@ -215,8 +215,8 @@ MARKETPLACE_DOMAINS = env.list("MARKETPLACE_DOMAINS", default=[])
 # Recipients a batch, and seconds between two sweeps for what a lost bell left behind.
 BATCH_SIZE = env.int("BATCH_SIZE", default=1000)
 SWEEP_INTERVAL = env.float("SWEEP_INTERVAL", default=30.0)
-# Where a test kills the worker (engagement.failpoints); without effect where DEBUG is off.
-FAILPOINT = env.str("FAILPOINT", default="")
+# A folder that says where a test kills the worker (engagement.failpoints); nothing where DEBUG is off.
+FAILPOINTS = env.str("FAILPOINTS", default="")
 
 # What rings the bell gives up at once: the sweep does the rest. A worker that waits for work must not.
 BELL_TRANSPORT_OPTIONS = {

@@ -41,16 +41,17 @@ def deliver_next_batch(*, now: datetime) -> Batch | None:
     batch = _take_batch()
     if batch is None:
         return None
-    failpoints.reach("batch taken")
+    failpoints.reach(failpoints.BATCH_TAKEN)
     broadcast = Broadcast.objects.select_related("scenario", "content").get(pk=batch.broadcast_id)
     obstacle = _obstacle(broadcast, now=now)
     batch.delivered = 0 if obstacle else _send(batch, broadcast, now=now)
-    failpoints.reach("messages inserted")
+    failpoints.reach(failpoints.MESSAGES_INSERTED)
     batch.skipped = batch.size - batch.delivered
     if batch.skipped:
         _explain_skipped(batch, broadcast, obstacle)
     batch.status, batch.closed_at = Batch.Status.CLOSED, now
     batch.save(update_fields=["delivered", "skipped", "status", "closed_at"])
+    failpoints.reach(failpoints.BATCH_CLOSED)
     return batch
 
 
@@ -60,7 +61,7 @@ def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
     while time.monotonic() < until:
         if deliver_next_batch(now=timezone.now()) is None:
             return False
-        failpoints.reach("batch committed")
+        failpoints.reach(failpoints.BATCH_COMMITTED)
     return True
 
 
