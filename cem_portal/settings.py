@@ -87,6 +87,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "engagement.navigation.navigation",
             ],
         },
     },
@@ -148,6 +149,9 @@ AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_ENABLED = not TESTING
 AXES_VERBOSE = False
+AXES_LOCKOUT_CALLABLE = "cem_portal.sign_in.answer_locked_out"
+# Whether the marketplace here is made up: then pages name its sign-ins and its buyers' links.
+DEMO = env.bool("DEMO_PAGES", default=False)
 
 # --- The browser ---------------------------------------------------------------------------
 

@@ -1,11 +1,16 @@
 """Every address of the portal."""
 
 from django.contrib import admin
-from django.urls import path
+from django.contrib.auth.views import LogoutView
+from django.urls import include, path
 
-from cem_portal import health
+from cem_portal import health, sign_in
 
 urlpatterns = [
     path("healthz", health.answer_healthz, name="healthz"),
+    path("sign-in/", sign_in.SignIn.as_view(), name="sign-in"),
+    path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("admin/", admin.site.urls),
+    path("", include("chat.urls")),
+    path("", include("engagement.urls")),
 ]

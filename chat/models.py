@@ -8,16 +8,24 @@ rendered when it is read.
 from __future__ import annotations
 
 import hashlib
+from typing import Self
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Case, Count, F, OuterRef, Q, Subquery, When
 
 from customers.models import Buyer, Voucher
 from sellers.models import Seller, SellerOwned
 
 MAX_TEXT = 500  # characters (D1)
 MAX_PRODUCTS = 4  # product cards (D1)
+
+# A conversation's states, for the lists and for their counts alike (I9).
+UNREAD = Q(last_buyer_at__isnull=False) & (Q(seen_at__isnull=True) | Q(last_buyer_at__gt=F("seen_at")))
+WAITING = Q(last_buyer_at__isnull=False) & (
+    Q(last_seller_at__isnull=True) | Q(last_buyer_at__gt=F("last_seller_at"))
+)
 
 
 class Content(models.Model):
@@ -87,6 +95,34 @@ class Message(models.Model):
         ]
 
 
+class ConversationQuerySet(SellerOwned["Conversation"]):
+    def unread(self) -> Self:
+        """The buyer wrote after anybody of the shop last looked."""
+        return self.filter(UNREAD)
+
+    def waiting(self) -> Self:
+        """The buyer had the last word: a person's reply is due (D15)."""
+        return self.filter(WAITING)
+
+    def counts(self) -> dict[str, int]:
+        """How many of these threads are unread, and how many wait for a reply."""
+        return self.aggregate(unread=Count("pk", filter=UNREAD), waiting=Count("pk", filter=WAITING))
+
+    def for_inbox(self) -> Self:
+        """As the inbox lists them: unread first, then the newest; with what was written last."""
+        written = Message.objects.filter(batch__isnull=True).order_by("-sent_at")
+        last = written.filter(buyer_id=OuterRef("buyer_id"), seller_id=OuterRef("seller_id"))
+        return (
+            self.select_related("buyer")
+            .annotate(
+                is_unread=Case(When(UNREAD, then=True), default=False),
+                is_waiting=Case(When(WAITING, then=True), default=False),
+                last_content_id=Subquery(last.values("content_id")[:1]),
+            )
+            .order_by("-is_unread", "-last_at", "-pk")
+        )
+
+
 class Conversation(models.Model):
     """A thread that the seller's inbox shows: made when the buyer first replies (D3)."""
 
@@ -97,7 +133,12 @@ class Conversation(models.Model):
     last_at = models.DateTimeField()
     seen_at = models.DateTimeField(null=True)  # when somebody of the shop last looked
 
-    objects = SellerOwned["Conversation"].as_manager()
+    # what for_inbox() adds
+    is_unread: bool
+    is_waiting: bool
+    last_content_id: int
+
+    objects = ConversationQuerySet.as_manager()
 
     class Meta:
         constraints = [

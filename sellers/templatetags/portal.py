@@ -6,9 +6,10 @@ cut, not rounded, so that no page shows a threshold as met that is missed (8.996
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from django import template
 from django.templatetags.static import static
@@ -129,6 +130,12 @@ def short_time(moment: datetime | None, market: Market | None) -> str:
     return f"{local.day} {local:%b}{year}"
 
 
+@register.filter
+def clock(moment: datetime | None, market: Market | None) -> str:
+    """Write the local time of day, where day and zone stand beside it: "14:05"."""
+    return f"{market.local(moment):%H:%M}" if moment and market else ""
+
+
 @register.simple_tag
 def when(moment: datetime | None, market: Market | None, style: str = "full") -> str:
     """Write a `<time>` element; style is full, weekday, day or short. The title has it in full."""
@@ -148,6 +155,12 @@ def initials(name: str) -> str:
     """Two letters for an avatar: "Ana Reyes" is "AR"."""
     words = [word for word in str(name).split() if word[0].isalnum()]
     return "".join(word[0] for word in (words[:1] + words[-1:] if len(words) > 1 else words)).upper()
+
+
+@register.filter
+def get(mapping: Mapping[Any, Any], key: object) -> object:
+    """Look a key up in a mapping; empty when it is not there."""
+    return mapping.get(key, "")
 
 
 @register.filter

@@ -1,0 +1,45 @@
+"""What people write in the chat, cleaned."""
+
+from __future__ import annotations
+
+from django import forms
+
+from chat.models import MAX_TEXT
+
+
+class WriteForm(forms.Form):
+    """A message of a person: of the shop, or the buyer."""
+
+    text = forms.CharField(
+        label="Your message",
+        max_length=MAX_TEXT,
+        strip=True,
+        error_messages={
+            "required": "Write something first.",
+            "max_length": "Your message is longer than %(limit_value)d characters. Shorten it, then send it.",
+        },
+        widget=forms.Textarea(attrs={"rows": 2, "class": "form-control"}),
+    )
+
+    def clean_text(self) -> str:
+        """Refuse what PostgreSQL cannot keep: lone surrogates; NUL is refused by the field itself."""
+        text: str = self.cleaned_data["text"]
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise forms.ValidationError("A character in your message cannot be sent. Remove it.") from error
+        return text
+
+
+class InboxFilter(forms.Form):
+    """What the inbox shows: anything unreadable falls back to everything."""
+
+    SHOWN = (("", "All"), ("unread", "Unread"), ("waiting", "Waiting for you"))
+
+    show = forms.ChoiceField(choices=SHOWN, required=False)
+    q = forms.CharField(max_length=80, required=False)
+
+    def value(self, name: str) -> str:
+        """The cleaned value, empty when it was not given or made no sense."""
+        self.is_valid()
+        return str(self.cleaned_data.get(name) or "")

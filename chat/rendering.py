@@ -1,0 +1,13 @@
+"""A message's words as one buyer reads them: rendered when read, never stored per recipient."""
+
+from __future__ import annotations
+
+import re
+
+PLACEHOLDER = re.compile(r"\{(buyer|shop)\}")
+
+
+def render_text(text: str, *, buyer: str, shop: str) -> str:
+    """Fill in {buyer} and {shop} in one pass: a name that looks like a placeholder stays as it is."""
+    names = {"buyer": buyer, "shop": shop}
+    return PLACEHOLDER.sub(lambda found: names[found[1]], text)

@@ -1,0 +1,124 @@
+"""Home: where you are, what the state is, what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import cast
+
+from django.db.models import Count, Q, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from chat.inbox import list_threads
+from customers.models import Contact, Order
+from eligibility.calendar import current_week
+from engagement.entitlement import tier_of
+from engagement.models import Batch, Broadcast
+from quotas.models import Quota
+from sellers.access import SellerRequest, seller_required
+from sellers.models import ChatUser, Seller
+from sellers.templatetags.portal import local_time, money
+
+THREADS = 5  # chats named on the page
+FIGURE_DAYS = 7
+
+
+@dataclass(frozen=True, slots=True)
+class EngagementCard:
+    """The state of Customer Engagement for a master account's home page (R14)."""
+
+    tier: str
+    week: date | None
+    quota_left: int
+    quota_limit: int
+    sending: int
+    scheduled: int
+    latest: Broadcast | None
+    latest_delivered: int
+    latest_reads: int
+
+    @property
+    def quota_figure(self) -> str:
+        return f"{self.quota_left:,} of {self.quota_limit:,} customers"
+
+
+def sum_up_engagement(seller: Seller) -> EngagementCard:
+    """Tier, quota left this week over all scenarios, what is under way, and the latest broadcast."""
+    week = current_week(seller.market)
+    of_week = Quota.objects.filter(seller=seller, week=week) if week else Quota.objects.none()
+    quotas = of_week.aggregate(limit=Sum("limit", default=0), used=Sum("used", default=0))
+    mine = Broadcast.objects.filter(seller=seller)
+    states = mine.aggregate(
+        sending=Count("pk", filter=Q(status=Broadcast.Status.SENDING)),
+        scheduled=Count("pk", filter=Q(status=Broadcast.Status.SCHEDULED)),
+    )
+    latest = (
+        mine.filter(admitted_at__isnull=False).select_related("scenario").order_by("-admitted_at").first()
+    )
+    totals = _totals(latest)
+    return EngagementCard(
+        tier=tier_of(seller, week=week),
+        week=week,
+        quota_left=quotas["limit"] - quotas["used"],
+        quota_limit=quotas["limit"],
+        sending=states["sending"],
+        scheduled=states["scheduled"],
+        latest=latest,
+        latest_delivered=totals["delivered"],
+        latest_reads=totals["reads"],
+    )
+
+
+def _totals(broadcast: Broadcast | None) -> dict[str, int]:
+    if broadcast is None or broadcast.week is None:
+        return {"delivered": 0, "reads": 0}
+    return Batch.objects.filter(
+        week=broadcast.week, seller_id=broadcast.seller_id, broadcast_id=broadcast.pk
+    ).totals()
+
+
+@seller_required
+@require_safe
+def show_home(request: HttpRequest) -> HttpResponse:
+    """The shop's state today: Customer Engagement (master accounts only, R2), chats, figures."""
+    user, seller = cast(ChatUser, request.user), cast(SellerRequest, request).seller
+    inbox = list_threads(user, show="", q="", page="1")
+    context = {
+        "seller": seller,
+        "market": seller.market,
+        "now": timezone.now(),
+        "inbox": inbox,
+        "lines": [line for line in inbox.lines if line.unread or line.waiting][:THREADS],
+        "engagement": sum_up_engagement(seller) if user.is_master else None,
+    }
+    return render(request, "engagement/home.html", context)
+
+
+@seller_required
+@require_safe
+def show_figures(request: HttpRequest) -> HttpResponse:
+    """The shop's figures, loaded after the page: counting a large shop takes a moment."""
+    seller, now = cast(SellerRequest, request).seller, timezone.now()
+    since = now - timedelta(days=FIGURE_DAYS)
+    contacts = Contact.objects.filter(seller=seller).aggregate(
+        known=Count("buyer_id"),
+        followers=Count("buyer_id", filter=Q(followed_times__len__gt=0)),
+        new=Count("buyer_id", filter=Q(followed_times__0__gte=since)),
+    )
+    orders = Order.objects.filter(seller=seller, placed_at__gte=since).aggregate(
+        placed=Count("pk"),
+        paid=Count("pk", filter=Q(paid_at__isnull=False, cancelled_at__isnull=True)),
+        amount=Sum("amount", filter=Q(paid_at__isnull=False, cancelled_at__isnull=True), default=0),
+    )
+    context = {
+        "contacts": contacts,
+        "orders": orders,
+        "followers_meaning": f"{contacts['new']:,} new in the last {FIGURE_DAYS} days",
+        "orders_meaning": f"{orders['paid']:,} of them paid",
+        "paid": money(orders["amount"], seller.market),
+        "counted_at": f"counted {local_time(now, seller.market)}",
+    }
+    return render(request, "engagement/_figures.html", context)
