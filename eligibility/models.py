@@ -42,10 +42,12 @@ class PolicyQuerySet(models.QuerySet["Policy"]):
     def in_force(self, market: Market, moment: datetime) -> Policy:
         """The market's policy at a moment: the newest that had taken effect (D16).
 
-        Of two for the same start the later written holds: rows are never changed.
+        Of two for the same start the later written holds: rows are never changed. A market's first
+        policy holds before its beginning, too.
         """
-        in_effect = self.filter(market=market, effective_from__lte=moment)
-        return in_effect.latest("effective_from", "id")
+        of_market = self.filter(market=market)
+        begun = of_market.filter(effective_from__lte=moment).order_by("-effective_from", "-id").first()
+        return begun or of_market.earliest("effective_from", "-id")
 
 
 @pghistory.track(
