@@ -7,7 +7,7 @@ from factory.django import DjangoModelFactory
 
 from chat.models import Content
 from customers.models import Buyer, Contact, Product, Voucher
-from eligibility.models import Evaluation, Job, Policy, Standing, Tier
+from eligibility.models import Evaluation, Job, Metrics, Policy, Standing, Tier
 from engagement.models import Broadcast
 from quotas.models import Allowance, LedgerEntry, Quota, Scenario
 from sellers.models import ChatUser, Market, Seller
@@ -87,6 +87,19 @@ class ContactFactory(DjangoModelFactory):
     buyer = factory.SubFactory(
         BuyerFactory, market=factory.LazyAttribute(lambda o: o.factory_parent.seller.market)
     )
+
+
+class MetricsFactory(DjangoModelFactory):
+    """What qualifies a seller for basic, and no follower too many."""
+
+    class Meta:
+        model = Metrics
+
+    seller = factory.SubFactory(SellerFactory)
+    as_of = LONG_AGO
+    rating = 95
+    response_rate = 95
+    followers = 0
 
 
 class ProductFactory(DjangoModelFactory):
