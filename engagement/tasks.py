@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from engagement import attribution, doorbell, settlement
+from engagement import attribution, broadcasting, doorbell, settlement, weekly_review
 from engagement.delivery import deliver_open_batches
 
 
@@ -34,3 +34,10 @@ def credit_orders() -> None:
 def look_back() -> None:
     """Credit what was reported late, take back what was cancelled (D9). Each hour."""
     attribution.look_back(now=timezone.now())
+
+
+@shared_task
+def tick() -> None:
+    """Run the weekly jobs that are due, then launch the broadcasts whose time has come."""
+    weekly_review.run_due(now=timezone.now())
+    broadcasting.launch_due(now=timezone.now())

@@ -170,7 +170,7 @@ class Growth(models.Model):
     target = models.DecimalField(max_digits=5, decimal_places=2)  # %
     reached = models.BooleanField()
     weeks_reached = models.PositiveSmallIntegerField()  # n, this one included
-    multiplier = models.DecimalField(max_digits=12, decimal_places=6)
+    multiplier = models.DecimalField(max_digits=20, decimal_places=16)  # exact: 1.2⁸ has 8 places
 
     objects = SellerOwned["Growth"].as_manager()
 

@@ -276,7 +276,7 @@ class Migration(migrations.Migration):
                 ("target", models.DecimalField(decimal_places=2, max_digits=5)),
                 ("reached", models.BooleanField()),
                 ("weeks_reached", models.PositiveSmallIntegerField()),
-                ("multiplier", models.DecimalField(decimal_places=6, max_digits=12)),
+                ("multiplier", models.DecimalField(decimal_places=16, max_digits=20)),
                 (
                     "seller",
                     models.ForeignKey(
