@@ -14,7 +14,7 @@ endif
 export UV_LINK_MODE ?= copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup run reset test lint format lock manage clean
+.PHONY: help setup run reset bench test lint format lock manage clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
@@ -50,6 +50,9 @@ manage: setup ## A command of Django's: make manage ARGS="migrate"
 
 test: setup ## The tests: make test ARGS="tests/quotas -k ledger"
 	$(PY) -m pytest $(if $(ARGS),$(ARGS),-n 2 --dist loadfile)
+
+bench: setup ## Measure against plain SQL: make bench ARGS="--quick --json FILE"
+	$(PY) manage.py bench $(ARGS)
 
 lint: setup ## All checks of the code, its imports, templates, migrations and deployment settings
 	$(PY) -m ruff check .

@@ -1,0 +1,151 @@
+"""The floor: the same rows into the same tables by the best plain SQL that we know.
+
+The same rules (mute, caps, score, quota), the same indexes, the same transactions and the same number
+of backends, without Django, Celery or anything that explains, counts or refuses.
+"""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.db import connection
+
+from cem_portal.bench.ground import NOW, WEEK
+from engagement.models import Broadcast
+
+FLIP = """
+UPDATE engagement_broadcast SET status = 'sending', admitted_at = %(now)s, send_at = %(now)s,
+       week = %(week)s, day = %(day)s, matched = %(size)s, selected = %(size)s, charged = %(size)s
+WHERE id = %(broadcast)s AND status = 'draft'
+"""
+CHARGE = """
+WITH charged AS (
+    UPDATE quotas_quota SET used = used + %(size)s
+    WHERE seller_id = %(seller)s AND week = %(week)s AND scenario_id = %(scenario)s
+      AND used + %(size)s <= "limit" RETURNING id
+)
+INSERT INTO quotas_ledgerentry (quota_id, kind, amount, reference, reason, at)
+SELECT id, 'charge', %(size)s, 'broadcast:' || %(broadcast)s, '', %(now)s FROM charged
+"""
+ADMIT = """
+WITH chosen AS (
+    SELECT contact.buyer_id, contact.orders, contact.messages, contact.reads,
+           contact.paid_times[1] AS paid_at,
+           greatest(contact.viewed_times[1], contact.cart_times[1], contact.wish_times[1],
+                    contact.ordered_times[1], contact.read_times[1], contact.followed_times[1]) AS active_at,
+           (0.3 * coalesce(exp(extract(epoch FROM %(now)s
+                - greatest(contact.viewed_times[1], contact.cart_times[1], contact.wish_times[1],
+                    contact.ordered_times[1], contact.read_times[1], contact.followed_times[1])
+                )::float8 / -1209600), 0)
+            + coalesce(exp(extract(epoch FROM %(now)s - contact.paid_times[1])::float8 / -7776000), 0)
+            + coalesce(exp(extract(epoch FROM %(now)s - contact.paid_times[2])::float8 / -7776000), 0)
+            + coalesce(exp(extract(epoch FROM %(now)s - contact.paid_times[3])::float8 / -7776000), 0)
+            + coalesce(exp(extract(epoch FROM %(now)s - contact.paid_times[4])::float8 / -7776000), 0)
+            + coalesce(exp(extract(epoch FROM %(now)s - contact.paid_times[5])::float8 / -7776000), 0)
+            + 0.02) * ((contact.spent::float8 + 150) / (contact.orders + 3))
+            * ((contact.reads + 0.45) / (contact.messages + 5)) AS score
+    FROM customers_contact AS contact
+    JOIN customers_buyer AS buyer ON buyer.id = contact.buyer_id
+    WHERE contact.seller_id = %(seller)s AND contact.followed_times[1] IS NOT NULL
+      AND contact.muted_at IS NULL AND buyer.muted_at IS NULL
+    ORDER BY score DESC, contact.buyer_id LIMIT %(size)s
+), loaded AS (
+    INSERT INTO engagement_buyerload AS load (buyer_id, day, day_count, week, week_count)
+    SELECT buyer_id, %(day)s, 1, %(week)s, 1 FROM chosen ORDER BY buyer_id
+    ON CONFLICT (buyer_id) DO UPDATE
+    SET day_count = load.day_count + 1, week_count = load.week_count + 1
+    WHERE load.day_count < 3 AND load.week_count < 10
+)
+INSERT INTO engagement_recipient (week, seller_id, broadcast_id, rank, buyer_id, score, orders,
+                                  ordered_days, active_days, messages, reads)
+SELECT %(week)s, %(seller)s, %(broadcast)s, row_number() OVER (), buyer_id, score, orders,
+       floor(extract(epoch FROM %(now)s - paid_at) / 86400)::int2,
+       floor(extract(epoch FROM %(now)s - active_at) / 86400)::int2, messages, reads
+FROM chosen
+"""
+BATCHES = """
+INSERT INTO engagement_batch (week, seller_id, broadcast_id, number, first_rank, last_rank, turn, status,
+    delivered, failed, skipped, stopped, unknown, reads, clicks, claims, replies, mutes, reports, sales, gmv)
+SELECT %(week)s, %(seller)s, %(broadcast)s, n, (n - 1) * %(batch)s + 1, least(n * %(batch)s, %(size)s),
+       %(now)s + n * INTERVAL '1 second', 'open', 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+FROM generate_series(1, (%(size)s + %(batch)s - 1) / %(batch)s) AS n
+"""
+TAKE = """
+SELECT week, seller_id, broadcast_id, number, first_rank, last_rank,
+       (SELECT content_id FROM engagement_broadcast WHERE id = broadcast_id)
+FROM engagement_batch WHERE status = 'open' ORDER BY turn LIMIT 1 FOR UPDATE SKIP LOCKED
+"""
+SEND = """
+INSERT INTO chat_message (week, seller_id, buyer_id, content_id, batch, from_buyer, sent_at)
+SELECT recipient.week, recipient.seller_id, recipient.buyer_id, %(content)s, %(number)s, FALSE, %(now)s
+FROM engagement_recipient AS recipient
+JOIN customers_contact AS contact
+  ON contact.seller_id = recipient.seller_id AND contact.buyer_id = recipient.buyer_id
+JOIN customers_buyer AS buyer ON buyer.id = recipient.buyer_id
+WHERE recipient.week = %(week)s AND recipient.seller_id = %(seller)s
+  AND recipient.broadcast_id = %(broadcast)s AND recipient.rank BETWEEN %(first)s AND %(last)s
+  AND contact.muted_at IS NULL AND buyer.muted_at IS NULL
+"""
+CLOSE = """
+UPDATE engagement_batch SET status = 'closed', closed_at = %(now)s, delivered = %(sent)s
+WHERE week = %(week)s AND seller_id = %(seller)s AND broadcast_id = %(broadcast)s AND number = %(number)s
+"""
+
+
+def connect() -> psycopg.Connection[Any]:
+    """A connection to the database that Django uses."""
+    at = connection.settings_dict
+    return psycopg.connect(host=at["HOST"], dbname=at["NAME"], user=at["USER"], port=at["PORT"] or None)
+
+
+def run(broadcasts: list[Broadcast], *, size: int, workers: int) -> int:
+    """Launch every draft from one backend while `workers` others deliver. Returns messages sent."""
+    launched = threading.Event()
+    with ThreadPoolExecutor(workers + 1) as pool:
+        deliveries = [pool.submit(_deliver, launched) for _ in range(workers)]
+        pool.submit(_launch, broadcasts, size, launched).result()
+        return sum(delivery.result() for delivery in deliveries)
+
+
+def _launch(broadcasts: list[Broadcast], size: int, launched: threading.Event) -> None:
+    fixed = {"now": NOW, "week": WEEK, "day": NOW.date(), "size": size, "batch": settings.BATCH_SIZE}
+    try:
+        with connect() as server:
+            for broadcast in broadcasts:
+                keys = {"seller": broadcast.seller_id, "broadcast": broadcast.pk}
+                bound = fixed | keys | {"scenario": broadcast.scenario_id}
+                with server.transaction():
+                    server.execute(
+                        "SELECT 1 FROM sellers_seller WHERE id = %(seller)s FOR NO KEY UPDATE", bound
+                    )
+                    for statement in (FLIP, ADMIT, CHARGE, BATCHES):
+                        server.execute(statement, bound, prepare=True)
+    finally:
+        launched.set()
+
+
+def _deliver(launched: threading.Event) -> int:
+    total = 0
+    with connect() as server:
+        while True:
+            over = launched.is_set()  # before looking: what was launched meanwhile is seen
+            with server.transaction():
+                taken = server.execute(TAKE, prepare=True).fetchone()
+                if taken is not None:
+                    total += _send(server, taken)
+            if taken is None and over:
+                return total
+            if taken is None:
+                launched.wait(0.001)
+
+
+def _send(server: psycopg.Connection[Any], taken: tuple[Any, ...]) -> int:
+    names = ("week", "seller", "broadcast", "number", "first", "last", "content")
+    bound = dict(zip(names, taken, strict=True)) | {"now": NOW}
+    sent = server.execute(SEND, bound, prepare=True).rowcount
+    server.execute(CLOSE, bound | {"sent": sent}, prepare=True)
+    return sent

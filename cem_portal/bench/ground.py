@@ -1,0 +1,113 @@
+"""A marketplace to measure on, made by plain SQL: sellers with followers, and drafts to send."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from django.db import connection
+
+from chat.models import Content
+from eligibility.models import Evaluation, Job, Policy, Standing, Tier
+from engagement.models import Broadcast
+from quotas.models import LedgerEntry, Quota, Scenario
+from sellers.models import Market, Seller
+
+NOW = datetime(2026, 11, 18, 4, tzinfo=UTC)
+WEEK = date(2026, 11, 16)
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+# seller n has the buyers n, n + sellers, n + 2 × sellers …: rows of one seller lie apart, as they
+# do where facts come in by time
+BUYERS = """
+INSERT INTO customers_buyer (market_id, code, name)
+SELECT %s, 'b' || n, 'Buyer ' || n FROM generate_series(1, %s) AS n
+"""
+CONTACTS = """
+INSERT INTO customers_contact (seller_id, buyer_id, followed_times, viewed_times, cart_times,
+    wish_times, unpaid_times, ordered_times, paid_times, unreviewed_times, read_times, orders, spent,
+    messages, reads)
+SELECT seller.id, buyer.id, ARRAY[%(now)s - random() * INTERVAL '300 days'],
+       ARRAY[%(now)s - random() * INTERVAL '40 days'], '{}', '{}', '{}', bought.times, bought.times, '{}',
+       '{}', cardinality(bought.times), 100 * cardinality(bought.times) * random(),
+       (10 * random())::int, 0
+FROM (SELECT id, row_number() OVER (ORDER BY id) AS n FROM customers_buyer) AS buyer
+JOIN (SELECT id, row_number() OVER (ORDER BY id) - 1 AS n FROM sellers_seller) AS seller
+  ON seller.n = buyer.n %% %(sellers)s
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN buyer.id %% 3 = 0
+           THEN ARRAY[%(now)s - random() * INTERVAL '200 days'] ELSE '{}'::timestamptz[] END AS times
+) AS bought
+ORDER BY buyer.id
+"""
+
+
+def clear() -> None:
+    """Empty every table but the scenarios, and give the space back."""
+    tables = (
+        "engagement_attribution engagement_batch engagement_recipient engagement_broadcast "
+        "engagement_buyerload chat_message chat_conversation chat_content quotas_ledgerentry "
+        "quotas_quota quotas_growth quotas_allowance eligibility_standing eligibility_evaluation "
+        "eligibility_metrics eligibility_job eligibility_policy customers_signal customers_line "
+        "customers_order customers_contact customers_product customers_voucher customers_buyer "
+        "sellers_chatuser sellers_seller sellers_market"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(tables.split())} CASCADE")
+
+
+def make(*, sellers: int, followers: int) -> list[Broadcast]:
+    """`sellers` shops with `followers` each, eligible and with quota; a draft a shop."""
+    clear()
+    market = Market.objects.create(code="bench", name="Bench", time_zone="Asia/Manila", currency="PHP")
+    policy = Policy.objects.create(
+        market=market,
+        effective_from=LONG_AGO,
+        max_recipients=max(2000, followers),
+        quiet_from=None,
+        quiet_until=None,
+    )
+    Job.objects.bulk_create(
+        Job(kind=kind, market=market, week=WEEK, due_at=LONG_AGO, done_at=LONG_AGO) for kind in Job.Kind
+    )
+    shops = Seller.objects.bulk_create(
+        Seller(market=market, code=f"s{n}", name=f"Shop {n}") for n in range(sellers)
+    )
+    _publish(shops, policy)
+    quota = {"scenario": Scenario.objects.get(code="followers"), "week": WEEK}
+    size = 2 * followers
+    quotas = Quota.objects.bulk_create(Quota(seller=shop, base=size, limit=size, **quota) for shop in shops)
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(quota=row, kind="grant", amount=size, reference="bench", at=LONG_AGO) for row in quotas
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(BUYERS, [market.pk, sellers * followers])
+        cursor.execute(CONTACTS, {"now": NOW, "sellers": sellers})
+        cursor.execute("VACUUM ANALYZE")
+    return _draft(shops, quota["scenario"])
+
+
+def _publish(shops: list[Seller], policy: Policy) -> None:
+    evaluations = Evaluation.objects.bulk_create(
+        Evaluation(seller=shop, week=WEEK, policy=policy, evaluated_at=LONG_AGO, tier=Tier.ADVANCE)
+        for shop in shops
+    )
+    Standing.objects.bulk_create(
+        Standing(
+            seller=evaluation.seller,
+            week=WEEK,
+            tier=Tier.ADVANCE,
+            evaluation=evaluation,
+            published_at=LONG_AGO,
+        )
+        for evaluation in evaluations
+    )
+
+
+def _draft(shops: list[Seller], scenario: Scenario) -> list[Broadcast]:
+    contents = Content.objects.bulk_create(
+        Content(seller=shop, text="Hello {buyer}, greetings from {shop}.") for shop in shops
+    )
+    return Broadcast.objects.bulk_create(
+        Broadcast(seller=content.seller, scenario=scenario, title="Bench", content=content)
+        for content in contents
+    )

@@ -1,0 +1,72 @@
+"""Measure the portal against plain SQL, side by side in one run, on servers of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandParser
+
+from cem_portal.bench import cases
+from cem_portal.embedded import EmbeddedPostgres, EmbeddedValkey, make_socket_folder
+
+INSIDE = "BENCH_INSIDE"
+
+
+class Command(BaseCommand):
+    help = "Measure the portal against plain SQL, side by side in one run, on servers of its own."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--quick", action="store_true", help="The headline only, small")
+        parser.add_argument("--json", metavar="FILE", help="Write the figures there, too")
+
+    def handle(self, *args: object, **options: Any) -> None:
+        if os.environ.get(INSIDE):
+            self.measure(quick=options["quick"], file=options["json"])
+        else:
+            self.start_servers(sys.argv[1:])
+
+    def start_servers(self, arguments: list[str]) -> None:
+        """Run this command again on an empty PostgreSQL and Valkey, which end with it."""
+        with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.DATA_DIR) as folder:
+            sockets, data = make_socket_folder(), Path(folder)
+            postgres = EmbeddedPostgres(data / "postgres", sockets=sockets, log=data / "postgres.log")
+            valkey = EmbeddedValkey(data / "valkey", socket=sockets / "v.sock", log=data / "valkey.log")
+            try:
+                postgres.start()
+                valkey.start()
+                servers = {"DATABASE_URL": postgres.django_url(), "CELERY_BROKER_URL": valkey.url()}
+                environment = os.environ | servers | {INSIDE: "1", "PORTAL_PROCESS": "worker"}
+                done = subprocess.run(
+                    [sys.executable, "manage.py", *arguments],
+                    cwd=settings.BASE_DIR,
+                    env=environment | {"SECRET_KEY": "only for the bench"},
+                    check=False,
+                )
+            finally:
+                valkey.stop()
+                postgres.stop()
+        sys.exit(done.returncode)
+
+    def measure(self, *, quick: bool, file: str | None) -> None:
+        call_command("migrate", verbosity=0)
+        head = f"{'case':<16}{'rows':>12}{'floor s':>10}{'ours s':>10}{'ratio':>8}{'rows/s':>12}  goal"
+        self.stdout.write(head)
+        figures = []
+        for measured in cases.quick() if quick else cases.whole():
+            row = measured.as_json()
+            figures.append(row)
+            verdict = "met" if row["met"] else "missed"
+            self.stdout.write(
+                f"{row['case']:<16}{row['rows']:>12,}{row['floor_s']:>10.2f}{row['ours_s']:>10.2f}"
+                f"{row['ratio']:>8.2f}{row['rows_per_s']:>12,}  ≤ {row['goal']} {verdict}"
+            )
+        if file:
+            Path(file).write_text(json.dumps(figures, indent=2) + "\n")
