@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -10,13 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from celery import current_app
 from django.conf import settings
 from django.db import connection
 
 from cem_portal.bench import floor, ground
 from cem_portal.processes import stop_server
 from chat.models import Message
-from engagement import broadcasting, doorbell
+from engagement import broadcasting
 from engagement.models import Batch
 
 WORKERS = 2
@@ -100,11 +102,11 @@ def workers() -> Iterator[None]:
         )
     try:
         for _ in range(200):
-            if doorbell.current_app.control.ping(timeout=0.5):
+            if current_app.control.ping(timeout=0.5):
                 break
         yield
     finally:
-        stop_server(worker, signals=(15, 9), patience=10)
+        stop_server(worker, signals=(signal.SIGTERM, signal.SIGKILL), patience=10)
 
 
 def quick() -> Iterator[Measured]:

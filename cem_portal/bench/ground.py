@@ -73,9 +73,10 @@ def make(*, sellers: int, followers: int) -> list[Broadcast]:
         Seller(market=market, code=f"s{n}", name=f"Shop {n}") for n in range(sellers)
     )
     _publish(shops, policy)
-    quota = {"scenario": Scenario.objects.get(code="followers"), "week": WEEK}
-    size = 2 * followers
-    quotas = Quota.objects.bulk_create(Quota(seller=shop, base=size, limit=size, **quota) for shop in shops)
+    scenario, size = Scenario.objects.get(code="followers"), 2 * followers
+    quotas = Quota.objects.bulk_create(
+        Quota(seller=shop, scenario=scenario, week=WEEK, base=size, limit=size) for shop in shops
+    )
     LedgerEntry.objects.bulk_create(
         LedgerEntry(quota=row, kind="grant", amount=size, reference="bench", at=LONG_AGO) for row in quotas
     )
@@ -83,7 +84,7 @@ def make(*, sellers: int, followers: int) -> list[Broadcast]:
         cursor.execute(BUYERS, [market.pk, sellers * followers])
         cursor.execute(CONTACTS, {"now": NOW, "sellers": sellers})
         cursor.execute("VACUUM ANALYZE")
-    return _draft(shops, quota["scenario"])
+    return _draft(shops, scenario)
 
 
 def _publish(shops: list[Seller], policy: Policy) -> None:
