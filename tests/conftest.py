@@ -14,10 +14,19 @@ from django.db import connection
 
 from cem_portal.embedded import EmbeddedValkey
 from cem_portal.processes import stop_server
+from tests.seed import remember_seed, replace_flush
 
 CHROMIUM = Path("/usr/bin/chromium")
 BROWSER_REQUIRED = os.environ.get("REQUIRE_BROWSER") == "1"
 BROWSER_FIXTURES = {"page", "context", "browser", "new_context"}
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
+    """Every test begins with what the migrations leave, also after a transactional one."""
+    with django_db_blocker.unblock():
+        remember_seed()
+    replace_flush()
 
 
 @pytest.fixture

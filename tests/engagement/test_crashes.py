@@ -12,7 +12,7 @@ from engagement.tasks import sweep
 from quotas.models import Quota
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
 
-pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True)]
+pytestmark = [pytest.mark.django_db(transaction=True)]
 PLACES = (
     failpoints.BATCH_TAKEN,
     failpoints.MESSAGES_INSERTED,

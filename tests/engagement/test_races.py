@@ -27,7 +27,7 @@ from tests.factories import (
     open_week,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 THREADS = 32
 
 
