@@ -5,10 +5,10 @@ from datetime import UTC, date, datetime, timedelta
 import factory
 from factory.django import DjangoModelFactory
 
-from chat.models import Content
+from chat.models import Content, Conversation, Message
 from customers.models import Buyer, Contact, Product, Voucher
 from eligibility.models import Evaluation, Job, Metrics, Policy, Standing, Tier
-from engagement.models import Broadcast
+from engagement.models import Batch, Broadcast
 from quotas.models import Allowance, LedgerEntry, Quota, Scenario
 from sellers.models import ChatUser, Market, Seller
 
@@ -191,3 +191,46 @@ def grant(seller: Seller, scenario: Scenario, limit: int, *, week: date = WEEK) 
 def follow(seller: Seller, count: int, **facts: object) -> list[Contact]:
     """`count` followers of a seller."""
     return [ContactFactory(seller=seller, followed_times=[days_ago(40)], **facts) for _ in range(count)]
+
+
+class MessageFactory(DjangoModelFactory):
+    """A message that a person of the shop wrote to a contact's buyer."""
+
+    class Meta:
+        model = Message
+
+    seller = factory.SubFactory(SellerFactory)
+    buyer = factory.SubFactory(
+        BuyerFactory, market=factory.LazyAttribute(lambda o: o.factory_parent.seller.market)
+    )
+    content = factory.SubFactory(ContentFactory, seller=factory.SelfAttribute("..seller"))
+    week = WEEK
+    sent_at = NOW
+
+
+class ConversationFactory(DjangoModelFactory):
+    """A thread in which the buyer wrote last, not yet looked at. It has no messages by itself."""
+
+    class Meta:
+        model = Conversation
+
+    seller = factory.SubFactory(SellerFactory)
+    buyer = factory.SubFactory(
+        BuyerFactory, market=factory.LazyAttribute(lambda o: o.factory_parent.seller.market)
+    )
+    last_buyer_at = NOW
+    last_at = NOW
+
+
+def cem_message(seller: Seller, buyer: Buyer, *, sent_at: datetime = NOW, **content: object) -> Message:
+    """A broadcast of one delivered message: a CEM message as the buyer got it, and its batch."""
+    broadcast = BroadcastFactory(
+        seller=seller, status="sent", admitted_at=sent_at, ended_at=sent_at, week=WEEK, day=WEEK,
+        matched=1, selected=1, content__seller=seller, **{f"content__{k}": v for k, v in content.items()},
+    )  # fmt: skip
+    Batch.objects.create(
+        week=WEEK, seller=seller, broadcast=broadcast, number=1, first_rank=1, last_rank=1,
+        turn=sent_at, status=Batch.Status.CLOSED, delivered=1, closed_at=sent_at,
+    )  # fmt: skip
+    Contact.objects.get_or_create(seller=seller, buyer=buyer)
+    return MessageFactory(seller=seller, buyer=buyer, content=broadcast.content, batch=1, sent_at=sent_at)
