@@ -4,7 +4,6 @@ import ipaddress
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.backends import BaseBackend
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 from django.http.request import split_domain_port
@@ -12,8 +11,11 @@ from django.http.request import split_domain_port
 DEMO_PASSWORD = "demo"
 
 
-class RefuseDemoPassword(BaseBackend):
-    """Refuse the password `demo` where DEBUG is off and the request did not stay on this machine."""
+class RefuseDemoPassword:
+    """Refuse the password `demo` where DEBUG is off and the request did not stay on this machine.
+
+    It refuses and does nothing else: no `get_user`, so that no session is ever opened by it.
+    """
 
     def authenticate(
         self,
