@@ -45,10 +45,7 @@ def claim_voucher(message: Message, *, now: datetime) -> Voucher:
     voucher = message.content.voucher
     if voucher is None:
         raise NotClaimed("This message has no voucher.")
-    # one claim at a time a contact: two messages may carry the same voucher
-    Contact.objects.select_for_update(no_key=True).filter(
-        seller_id=message.seller_id, buyer_id=message.buyer_id
-    ).first()
+    _one_claim_at_a_time(message)
     claimed_before = Message.objects.filter(
         seller_id=message.seller_id,
         buyer_id=message.buyer_id,
@@ -57,10 +54,7 @@ def claim_voucher(message: Message, *, now: datetime) -> Voucher:
     )
     if claimed_before.exists():
         raise NotClaimed("You have claimed this voucher already. It is in your wallet.")
-    taken = Voucher.objects.filter(
-        pk=voucher.pk, starts_at__lte=now, ends_at__gt=now, claimed__lt=F("quantity")
-    ).update(claimed=F("claimed") + 1)
-    if not taken:
+    if not _take_voucher(voucher, now=now):
         voucher.refresh_from_db()
         if voucher.ends_at <= now:
             raise NotClaimed("This voucher is over.")
@@ -71,3 +65,17 @@ def claim_voucher(message: Message, *, now: datetime) -> Voucher:
         [Receipt(Kind.CLAIMED, message.seller_id, message.buyer_id, now, content_id=message.content_id)]
     )
     return voucher
+
+
+def _one_claim_at_a_time(message: Message) -> None:
+    """Lock the contact: two messages to one buyer may carry the same voucher."""
+    contact = Contact.objects.filter(seller_id=message.seller_id, buyer_id=message.buyer_id)
+    contact.select_for_update(no_key=True).first()
+
+
+def _take_voucher(voucher: Voucher, *, now: datetime) -> bool:
+    """Take one of what is left; False when nothing is, or it is not the time."""
+    claimable = Voucher.objects.filter(
+        pk=voucher.pk, starts_at__lte=now, ends_at__gt=now, claimed__lt=F("quantity")
+    )
+    return bool(claimable.update(claimed=F("claimed") + 1))
