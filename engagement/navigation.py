@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.http import HttpRequest
 
@@ -21,7 +21,6 @@ class Item:
     group: str = ""
     count: int = 0
     locked: bool = False
-    sub: bool = False
     current: bool = False
 
 
@@ -91,7 +90,7 @@ def list_items(*, path: str, unread: int, is_master: bool, tier: str) -> list[It
             Item("Seller Performance", "/engagement/performance/seller/", icon="shop"),
         ]
     current = _current(path, items)
-    return [_marked(item) if item is current else item for item in items]
+    return [replace(item, current=True) if item is current else item for item in items]
 
 
 def _current(path: str, items: list[Item]) -> Item | None:
@@ -100,10 +99,3 @@ def _current(path: str, items: list[Item]) -> Item | None:
         path = "/engagement/customers/"
     under = [item for item in items if path == item.url or (item.url != "/" and path.startswith(item.url))]
     return max(under, key=lambda item: len(item.url), default=None)
-
-
-def _marked(item: Item) -> Item:
-    return Item(
-        label=item.label, url=item.url, icon=item.icon, group=item.group, count=item.count,
-        locked=item.locked, sub=item.sub, current=True,
-    )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import cast
 
 from django.db.models import Count, Q, Sum
@@ -14,13 +14,16 @@ from django.views.decorators.http import require_safe
 
 from chat.inbox import list_threads
 from customers.models import Contact, Order
-from eligibility.calendar import current_week
+from eligibility.calendar import current_week, next_refresh
+from eligibility.criteria import Criterion
+from eligibility.criteria import criteria as list_criteria
+from eligibility.models import Evaluation
 from engagement.entitlement import tier_of
 from engagement.models import Batch, Broadcast
 from quotas.models import Quota
 from sellers.access import SellerRequest, seller_required
-from sellers.models import ChatUser, Seller
-from sellers.templatetags.portal import local_time, money
+from sellers.models import ChatUser, Market, Seller
+from sellers.templatetags.portal import local_time, local_weekday, money
 
 THREADS = 5  # chats named on the page
 FIGURE_DAYS = 7
@@ -39,14 +42,23 @@ class EngagementCard:
     latest: Broadcast | None
     latest_delivered: int
     latest_reads: int
+    evaluation: Evaluation | None
+    criteria: list[Criterion]
+    next_refresh: datetime
 
     @property
     def quota_figure(self) -> str:
         return f"{self.quota_left:,} of {self.quota_limit:,} customers"
 
+    def quota_words(self, market: Market) -> str:
+        return (
+            f"Over all scenarios with a quota; resets {local_weekday(self.next_refresh, market)}. "
+            "Cart, wishlist and unpaid orders need none."
+        )
 
-def sum_up_engagement(seller: Seller) -> EngagementCard:
-    """Tier, quota left this week over all scenarios, what is under way, and the latest broadcast."""
+
+def sum_up_engagement(seller: Seller, *, now: datetime) -> EngagementCard:
+    """Tier with its evidence, quota left this week over all scenarios, and the latest broadcast."""
     week = current_week(seller.market)
     of_week = Quota.objects.filter(seller=seller, week=week) if week else Quota.objects.none()
     quotas = of_week.aggregate(limit=Sum("limit", default=0), used=Sum("used", default=0))
@@ -59,6 +71,7 @@ def sum_up_engagement(seller: Seller) -> EngagementCard:
         mine.filter(admitted_at__isnull=False).select_related("scenario").order_by("-admitted_at").first()
     )
     totals = _totals(latest)
+    evaluation = Evaluation.objects.filter(seller=seller).select_related("policy").order_by("-week").first()
     return EngagementCard(
         tier=tier_of(seller, week=week),
         week=week,
@@ -69,6 +82,9 @@ def sum_up_engagement(seller: Seller) -> EngagementCard:
         latest=latest,
         latest_delivered=totals["delivered"],
         latest_reads=totals["reads"],
+        evaluation=evaluation,
+        criteria=list_criteria(evaluation) if evaluation else [],
+        next_refresh=next_refresh(seller.market, now),
     )
 
 
@@ -86,13 +102,16 @@ def show_home(request: HttpRequest) -> HttpResponse:
     """The shop's state today: Customer Engagement (master accounts only, R2), chats, figures."""
     user, seller = cast(ChatUser, request.user), cast(SellerRequest, request).seller
     inbox = list_threads(user, show="", q="", page="1")
+    now = timezone.now()
+    engagement = sum_up_engagement(seller, now=now) if user.is_master else None
     context = {
         "seller": seller,
         "market": seller.market,
-        "now": timezone.now(),
+        "now": now,
         "inbox": inbox,
         "lines": [line for line in inbox.lines if line.unread or line.waiting][:THREADS],
-        "engagement": sum_up_engagement(seller) if user.is_master else None,
+        "engagement": engagement,
+        "quota_words": engagement.quota_words(seller.market) if engagement else "",
     }
     return render(request, "engagement/home.html", context)
 
