@@ -211,6 +211,11 @@ USE_I18N = True
 USE_TZ = True
 TIME_ZONE = "UTC"  # each market has its own zone; pages name it
 
+# --- Facts in ------------------------------------------------------------------------------
+
+# Signals older than this are refused: what is purged later must not come in again.
+SIGNAL_RETENTION_MONTHS = env.int("SIGNAL_RETENTION_MONTHS", default=24)
+
 # --- Sending -------------------------------------------------------------------------------
 
 # Sellers' messages may name addresses of these domains, and no others (D1).

@@ -182,9 +182,16 @@ class Line(models.Model):
         CART = "cart", "cart"
         WISH = "wish", "wishlist"
 
-    seller = models.ForeignKey(Seller, on_delete=models.CASCADE, related_name="+", db_index=False)
-    buyer = models.ForeignKey(Buyer, on_delete=models.CASCADE, related_name="+", db_index=False)
-    product = models.ForeignKey(Product, on_delete=models.CASCADE, related_name="+", db_index=False)
+    # without database foreign keys, whose checks took longer than the rows: the feed has checked them
+    seller = models.ForeignKey(
+        Seller, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+    buyer = models.ForeignKey(
+        Buyer, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
+    product = models.ForeignKey(
+        Product, on_delete=models.CASCADE, related_name="+", db_index=False, db_constraint=False
+    )
     kind = models.CharField(max_length=4, choices=Kind)
     live = models.BooleanField()
     at = models.DateTimeField()
@@ -230,40 +237,44 @@ class Signal(models.Model):
         Kind.REVIEWED,
     )
 
-    market = models.ForeignKey(Market, on_delete=models.PROTECT, related_name="+", db_index=False)
+    # feed.apply: an event known already changes nothing
+    pk = models.CompositePrimaryKey("market_id", "event")
+    market = models.ForeignKey(
+        Market, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
     event = models.CharField(max_length=64, help_text="The marketplace's own id of the event")
     kind = models.CharField(max_length=12, choices=Kind)
     at = models.DateTimeField()
     seller = models.ForeignKey(
-        Seller, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+        Seller, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
     )
     buyer = models.ForeignKey(
-        Buyer, on_delete=models.PROTECT, related_name="+", db_index=False, db_constraint=False
+        Buyer, on_delete=models.DO_NOTHING, related_name="+", db_index=False, db_constraint=False
     )
     product = models.ForeignKey(
-        Product, null=True, on_delete=models.PROTECT, related_name="+", db_index=False,
+        Product, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False,
         db_constraint=False,
     )  # fmt: skip
     order_code = models.CharField(max_length=64, blank=True, default="")
     amount = models.DecimalField(max_digits=14, decimal_places=2, null=True)
     pay_by = models.DateTimeField(null=True)
     voucher = models.ForeignKey(
-        Voucher, null=True, on_delete=models.PROTECT, related_name="+", db_index=False,
+        Voucher, null=True, on_delete=models.DO_NOTHING, related_name="+", db_index=False,
         db_constraint=False,
     )  # fmt: skip
 
     class Meta:
-        constraints = [
-            # feed.apply: an event known already changes nothing
-            models.UniqueConstraint(fields=["market", "event"], name="signal_once")
-        ]
         indexes = [
+            # feed.apply: all that was told of an order
+            models.Index(
+                fields=["seller", "order_code"], condition=~Q(order_code=""), name="signal_of_order"
+            ),
             # assessment: whether a contact followed as of an evaluation that runs late
             models.Index(
                 fields=["seller", "buyer", "at"],
                 condition=Q(kind__in=["followed", "unfollowed"]),
                 name="signal_follows",
-            )
+            ),
         ]
 
     def __str__(self) -> str:

@@ -189,6 +189,7 @@ class Migration(migrations.Migration):
                 (
                     "buyer",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
@@ -198,6 +199,7 @@ class Migration(migrations.Migration):
                 (
                     "seller",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
@@ -207,6 +209,7 @@ class Migration(migrations.Migration):
                 (
                     "product",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="+",
@@ -251,9 +254,9 @@ class Migration(migrations.Migration):
             name="Signal",
             fields=[
                 (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "market_id", "event", blank=True, editable=False, primary_key=True, serialize=False
                     ),
                 ),
                 ("event", models.CharField(help_text="The marketplace's own id of the event", max_length=64)),
@@ -287,7 +290,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         db_constraint=False,
                         db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="+",
                         to="customers.buyer",
                     ),
@@ -295,8 +298,9 @@ class Migration(migrations.Migration):
                 (
                     "market",
                     models.ForeignKey(
+                        db_constraint=False,
                         db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="+",
                         to="sellers.market",
                     ),
@@ -307,7 +311,7 @@ class Migration(migrations.Migration):
                         db_constraint=False,
                         db_index=False,
                         null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="+",
                         to="customers.product",
                     ),
@@ -317,7 +321,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         db_constraint=False,
                         db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="+",
                         to="sellers.seller",
                     ),
@@ -328,7 +332,7 @@ class Migration(migrations.Migration):
                         db_constraint=False,
                         db_index=False,
                         null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="+",
                         to="customers.voucher",
                     ),
@@ -427,16 +431,20 @@ class Migration(migrations.Migration):
                 condition=models.Q(("discount__gt", 0)), name="voucher_discount_positive"
             ),
         ),
-        migrations.AddConstraint(
-            model_name="signal",
-            constraint=models.UniqueConstraint(fields=("market", "event"), name="signal_once"),
-        ),
         migrations.AddIndex(
             model_name="signal",
             index=models.Index(
                 condition=models.Q(("kind__in", ["followed", "unfollowed"])),
                 fields=["seller", "buyer", "at"],
                 name="signal_follows",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="signal",
+            index=models.Index(
+                condition=models.Q(("order_code", ""), _negated=True),
+                fields=["seller", "order_code"],
+                name="signal_of_order",
             ),
         ),
         migrations.AddIndex(

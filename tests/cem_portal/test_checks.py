@@ -1,0 +1,27 @@
+import pytest
+
+from cem_portal.checks import check_settings
+
+
+def find_ids():
+    return {message.id for message in check_settings(None)}
+
+
+def test_the_tests_own_settings_are_right():
+    assert find_ids() <= {"cem_portal.W001"}
+
+
+@pytest.mark.filterwarnings("ignore:Overriding setting DATABASES")
+def test_wrong_settings_are_each_named(settings):
+    settings.CONFIGURED_SECRET_KEY = ""
+    settings.BATCH_SIZE = 0
+    settings.SWEEP_INTERVAL = 0
+    settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
+    settings.BROWSER_PACKAGES = [("htmx", settings.BASE_DIR / "nowhere")]
+    assert find_ids() == {
+        "cem_portal.E001",
+        "cem_portal.E002",
+        "cem_portal.E003",
+        "cem_portal.E004",
+        "cem_portal.W001",
+    }

@@ -1,0 +1,49 @@
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from django_celery_beat.models import IntervalSchedule, PeriodicTask
+
+from cem_portal.management.commands.doctor import examine
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def tick():
+    every = IntervalSchedule.objects.create(every=1, period="minutes")
+    return PeriodicTask.objects.create(name="a tick", task="tick", interval=every, last_run_at=timezone.now())
+
+
+def find(name):
+    return next(finding for finding in examine() if finding.name == name)
+
+
+def test_database_and_migrations_are_well():
+    assert find("database").well
+    assert find("migrations").well
+
+
+def test_a_stopped_broker_is_not_well_and_says_what_to_do(capsys):
+    with pytest.raises(CommandError):
+        call_command("doctor")
+    said = capsys.readouterr().out
+    assert "NOT WELL  broker" in said
+    assert "make run" in said
+
+
+def test_a_broker_without_a_worker_is_well_and_the_worker_is_not(broker):
+    assert find("broker").well
+    assert not find("worker").well
+
+
+def test_beat_is_well_for_two_minutes_after_its_tick(tick):
+    assert find("beat").well
+    PeriodicTask.objects.update(last_run_at=timezone.now() - timedelta(minutes=3))
+    assert not find("beat").well
+
+
+def test_a_beat_that_never_ticked_is_not_well(tick):
+    PeriodicTask.objects.update(last_run_at=None)
+    assert find("beat").says == "has never ticked"

@@ -1,0 +1,135 @@
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import psutil
+import pytest
+from django.conf import settings
+
+from cem_portal.supervisor import CannotStart, check_port, read_port
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def start_portal(tmp_path: Path, port: int):
+    """Start the supervisor on a data folder of the test's own, without the demo."""
+    started: list[subprocess.Popen] = []
+    names = ("PORTAL_PROCESS", "DATABASE_URL", "CELERY_BROKER_URL", "SECRET_KEY", "DEBUG", "HTTPS")
+    inherited = {name: value for name, value in os.environ.items() if name not in names}
+
+    def start(**environment: str) -> subprocess.Popen:
+        data = tmp_path / "portal data"
+        with (tmp_path / "out").open("ab") as out:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "cem_portal.supervisor"],
+                cwd=settings.BASE_DIR,
+                env=inherited | {"PORTAL_DATA": str(data), "PORT": str(port), "DEMO": "0"} | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        process.terminate()
+        try:
+            process.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+    for process in find_processes(tmp_path):
+        process.kill()
+
+
+def wait_for_answer(process: subprocess.Popen, port: int, out: Path, *, run: int = 1) -> None:
+    """Wait until the n-th run says that it answers, and see that it does."""
+    deadline = time.monotonic() + 60
+    while out.read_text().count("CEM Portal answers at") < run:
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"The portal did not answer:\n{out.read_text()}")
+        time.sleep(0.1)
+    assert urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).status == 200
+
+
+def is_alive(process: psutil.Process) -> bool:
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+def find_processes(data: Path) -> list[psutil.Process]:
+    """Every process that names this folder, in its command, its environment or as its place."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            named = (*process.cmdline(), process.cwd(), process.environ().get("PORTAL_DATA", ""))
+        except psutil.Error:
+            continue
+        if process.pid != os.getpid() and any(str(data) in name for name in named):
+            found.append(process)
+    return found
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_cleared_by_the_next_which_leaves_nothing_when_it_stops(start_portal, port, tmp_path):
+    killed = start_portal()
+    wait_for_answer(killed, port, tmp_path / "out")
+    killed.kill()
+    killed.wait()
+    left = find_processes(tmp_path)
+    assert left, "the control: a killed supervisor leaves its processes"
+
+    began = time.monotonic()
+    running = start_portal()
+    wait_for_answer(running, port, tmp_path / "out", run=2)
+    assert time.monotonic() - began < 20
+    assert not [process for process in left if is_alive(process)]
+
+    again = start_portal()
+    assert again.wait(timeout=30) == 1
+    assert "It runs already" in (tmp_path / "out").read_text()
+
+    began = time.monotonic()
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(timeout=10) == 0
+    assert time.monotonic() - began < 10
+    assert find_processes(tmp_path) == []
+    assert 'make manage ARGS="createsuperuser"' in (tmp_path / "out").read_text()
+    assert not (tmp_path / "portal data" / "environment").exists()
+
+
+def test_a_taken_port_is_named_with_what_to_type(start_portal, port, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", port))
+        taken.listen()
+        assert start_portal().wait(timeout=30) == 1
+    said = (tmp_path / "out").read_text()
+    assert f"Port {port} is taken" in said
+    assert f"make run PORT={port + 1}" in said
+    assert "Traceback" not in said
+
+
+def test_a_free_port_is_free(port):
+    check_port("127.0.0.1", port)
+
+
+def test_an_address_that_is_not_ours_is_named():
+    with pytest.raises(CannotStart, match=r"Cannot listen at 203\.0\.113\.1"):
+        check_port("203.0.113.1", 8000)
+
+
+@pytest.mark.parametrize("text", ["", "0", "65536", "web", "-1", "80 80"])
+def test_a_port_that_is_none_is_refused(text):
+    with pytest.raises(CannotStart, match="PORT must be a number"):
+        read_port(text)
