@@ -1,0 +1,148 @@
+"""The chat's two sides in a real browser: what is read when, what arrives without reload, and axe."""
+
+from datetime import timedelta
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.utils import timezone
+from playwright.sync_api import expect
+
+from chat import conversations
+from chat.buyer_links import address_of
+from chat.models import Conversation
+from tests.factories import (
+    ContactFactory,
+    MasterFactory,
+    ProductFactory,
+    VoucherFactory,
+    cem_message,
+    open_week,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+SIZES = [(1440, 900), (390, 844)]
+
+
+@pytest.fixture(autouse=True)
+def allow_the_fixtures_loop(monkeypatch):
+    """Playwright's own loop runs in the test's thread; Django takes it for asynchronous code."""
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+
+
+@pytest.fixture
+def talk():
+    """A thread between Ana and a shop: a CEM message, and what Ana wrote to it."""
+    master = MasterFactory(seller__name="Kape")
+    open_week(master.seller, limit=100)
+    contact = ContactFactory(
+        seller=master.seller, buyer__name="Ana Reyes", buyer__market=master.seller.market
+    )
+    now = timezone.now()
+    message = cem_message(
+        contact.seller,
+        contact.buyer,
+        sent_at=now - timedelta(hours=1),
+        text="Hi {buyer}",
+        product_ids=[ProductFactory(seller=contact.seller).pk],
+        voucher=VoucherFactory(seller=contact.seller),
+    )
+    conversations.write_from_buyer(
+        seller=contact.seller, buyer=contact.buyer, text="Is it blue?", now=now - timedelta(minutes=5)
+    )
+    return master, contact, message
+
+
+def sign_in(page, live_server, user):
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    page.context.add_cookies(
+        [{"name": settings.SESSION_COOKIE_NAME, "value": session.session_key, "url": live_server.url}]
+    )
+
+
+def complaints(page):
+    return [
+        (found["id"], [node["target"] for node in found["nodes"]])
+        for found in Axe().run(page).response["violations"]
+        if found["impact"] in ("serious", "critical")
+    ]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_and_the_policy_refuses_nothing(live_server, page, talk, scheme):
+    master, contact, message = talk
+    page.emulate_media(color_scheme=scheme)
+    refused = []
+    page.on("console", lambda said: refused.append(said.text) if said.type == "error" else None)
+    thread = Conversation.objects.get()
+    buyer = address_of(contact.buyer)
+    addresses = [
+        "/sign-in/",
+        buyer,
+        f"{buyer}shops/{contact.seller_id}/",
+        f"{buyer}shops/{contact.seller_id}/products/{message.content.product_ids[0]}/",
+        "/",
+        "/chat/",
+        f"/chat/{thread.pk}/",
+        "/chat/settings/",
+    ]
+    for number, address in enumerate(addresses):
+        if number == 4:
+            sign_in(page, live_server, master)
+        for width, height in SIZES:
+            page.set_viewport_size({"width": width, "height": height})
+            page.goto(live_server.url + address)
+            page.wait_for_load_state("networkidle")
+            assert complaints(page) == [], (address, width)
+            overflow = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+            assert not page.evaluate(overflow), (address, width)
+    assert refused == []
+
+
+def test_a_message_is_read_when_the_buyers_page_is_visible(live_server, page, talk):
+    _, contact, message = talk
+    with page.expect_response("**/read/") as told:
+        page.goto(f"{live_server.url}{address_of(contact.buyer)}shops/{contact.seller_id}/")
+    assert told.value.status == 204
+    message.refresh_from_db()
+    assert message.read_at is not None
+
+
+def test_a_message_is_not_read_while_the_page_is_in_a_tab_behind(live_server, page, talk):
+    _, contact, message = talk
+    page.add_init_script(
+        "window.shown = 'hidden';"
+        "Object.defineProperty(document, 'visibilityState', { get: () => window.shown });"
+    )
+    page.goto(f"{live_server.url}{address_of(contact.buyer)}shops/{contact.seller_id}/")
+    page.wait_for_load_state("networkidle")
+    message.refresh_from_db()
+    assert message.read_at is None
+    with page.expect_response("**/read/"):
+        page.evaluate("window.shown = 'visible'; document.dispatchEvent(new Event('visibilitychange'))")
+    message.refresh_from_db()
+    assert message.read_at is not None
+
+
+def test_the_two_sides_talk_without_reloading(live_server, page, talk):
+    master, contact, _ = talk
+    thread = Conversation.objects.get()
+    sign_in(page, live_server, master)
+    with page.expect_response("**/seen/"):
+        page.goto(f"{live_server.url}/chat/{thread.pk}/")
+    assert not Conversation.objects.unread().exists()
+    page.fill("#id_text", "Yes, it is.")
+    page.press("#id_text", "Control+Enter")
+    expect(page.locator(".talk-log")).to_contain_text("Yes, it is.")
+    expect(page.locator("#id_text")).to_have_value("")
+    expect(page.locator("#id_text")).to_be_focused()
+    conversations.write_from_buyer(
+        seller=contact.seller, buyer=contact.buyer, text="Thank you!", now=timezone.now()
+    )
+    expect(page.locator(".talk-log")).to_contain_text("Thank you!", timeout=10_000)
