@@ -36,14 +36,14 @@ setup: .venv/.installed node_modules/.installed ## Install everything that the p
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json | .venv/.installed
-	$(NPM) ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	$(NPM) ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 	@touch $@
 
 run: setup ## Start the portal: make run PORT=8001
 	@exec env PORT="$(PORT)" $(PY) -m cem_portal.supervisor
 
 reset: setup ## Delete the embedded database and the broker's data, after asking
-	@exec $(PY) -m cem_portal.supervisor reset
+	@exec $(PY) -m cem_portal.reset
 
 manage: setup ## A command of Django's: make manage ARGS="migrate"
 	$(PY) manage.py $(ARGS)

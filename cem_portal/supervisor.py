@@ -25,8 +25,8 @@ from typing import IO
 import environ
 
 from cem_portal.embedded import EmbeddedPostgres, EmbeddedValkey, make_socket_folder
-from cem_portal.ground import name_state_folder
 from cem_portal.leftovers import remove_traces, stop_leftovers, stop_servers
+from cem_portal.marks import mark_setup
 from cem_portal.processes import ServerFailed, stop_server
 
 BASE = Path(__file__).resolve().parent.parent
@@ -151,7 +151,12 @@ class Supervisor:
         return True
 
     def prepare(self, *, demo: bool) -> dict[str, bool]:
-        report = self.data / "prepared.json"
+        """Make database and static files ready, or find that an earlier start did."""
+        report, done = self.data / "prepared.json", self.data / "prepared"
+        mark = f"{mark_setup(self.postgres.data)} {demo} {os.environ.get('DEBUG')}" if self.postgres else ""
+        if mark and done.is_file() and done.read_text() == mark:
+            return read_report(report)
+        done.unlink(missing_ok=True)
         report.unlink(missing_ok=True)
         self.child = subprocess.Popen(
             [sys.executable, "manage.py", "prepare", "--report", str(report), *(["--demo"] if demo else [])],
@@ -161,7 +166,9 @@ class Supervisor:
         )
         if self.child.wait() != 0:
             raise CannotStart("The portal could not be made ready: see above.")
-        found: dict[str, bool] = json.loads(report.read_text())
+        found = read_report(report)
+        if mark and found["administrator"]:
+            done.write_text(mark)
         return found
 
     def run_portal(self, *, demo: bool) -> int:
@@ -243,24 +250,10 @@ class Supervisor:
             self.lock.close()
 
 
-def reset() -> int:
-    """Empty the data folder, after asking."""
-    supervisor = Supervisor()
-    supervisor.take_folder()
-    say(f"This deletes the embedded database and the broker's data in {supervisor.data}: everything in them.")
-    try:
-        answer = input("Type yes to go on: ")
-    except EOFError:
-        answer = ""
-    if answer.strip().lower() != "yes":
-        say("Nothing was deleted.")
-        return 1
-    for name in ("postgres", "postgres.new", "valkey", "static", "log"):
-        shutil.rmtree(supervisor.data / name, ignore_errors=True)
-    shutil.rmtree(name_state_folder(supervisor.data / "postgres"), ignore_errors=True)
-    (supervisor.data / "demo-unfinished").unlink(missing_ok=True)
-    say("Deleted. `make run` begins anew.")
-    return 0
+def read_report(file: Path) -> dict[str, bool]:
+    """Read what `manage.py prepare` found: is the demo there, is an administrator."""
+    found: dict[str, bool] = json.loads(file.read_text())
+    return found
 
 
 def read_port(text: str) -> int:
@@ -289,6 +282,7 @@ def say(text: str) -> None:
 
 
 def main(command: Callable[[], int]) -> int:
+    """Run a command; say in words what keeps it from its work."""
     try:
         return command()
     except (CannotStart, ServerFailed) as error:
@@ -297,6 +291,4 @@ def main(command: Callable[[], int]) -> int:
 
 
 if __name__ == "__main__":
-    if sys.argv[1:] == ["reset"]:
-        sys.exit(main(reset))
     sys.exit(main(lambda: Supervisor().run()))

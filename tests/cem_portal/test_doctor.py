@@ -46,4 +46,4 @@ def test_beat_is_well_for_two_minutes_after_its_tick(tick):
 
 def test_a_beat_that_never_ticked_is_not_well(tick):
     PeriodicTask.objects.update(last_run_at=None)
-    assert find("beat").says == "has never ticked"
+    assert find("beat").says == "has not ticked yet"

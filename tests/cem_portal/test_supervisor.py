@@ -133,3 +133,21 @@ def test_an_address_that_is_not_ours_is_named():
 def test_a_port_that_is_none_is_refused(text):
     with pytest.raises(CannotStart, match="PORT must be a number"):
         read_port(text)
+
+
+@pytest.mark.parametrize(("answer", "deleted"), [("yes\n", True), ("no\n", False), ("", False)])
+def test_reset_deletes_the_data_only_when_told_yes(tmp_path, answer, deleted):
+    (tmp_path / "postgres").mkdir()
+    (tmp_path / "secret_key").write_text("kept")
+    done = subprocess.run(
+        [sys.executable, "-m", "cem_portal.reset"],
+        cwd=settings.BASE_DIR,
+        env=os.environ | {"PORTAL_DATA": str(tmp_path)},
+        input=answer,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) is deleted
+    assert (tmp_path / "postgres").exists() is not deleted
+    assert (tmp_path / "secret_key").exists()

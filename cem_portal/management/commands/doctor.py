@@ -111,7 +111,7 @@ def examine_worker() -> Finding:
 
 
 def examine_beat() -> Finding:
-    advice = "Start one beat: `celery -A cem_portal beat`, or `make run`."
+    advice = "Start one beat (docs/operations.md), or `make run`; after its start, give it a minute."
     try:
         last = (
             PeriodicTask.objects.filter(enabled=True, last_run_at__isnull=False)
@@ -122,7 +122,7 @@ def examine_beat() -> Finding:
     except DatabaseError as error:
         return Finding("beat", False, first_line(error), "Bring the migrations up to date first.")
     if last is None:
-        return Finding("beat", False, "has never ticked", advice)
+        return Finding("beat", False, "has not ticked yet", advice)
     ago = timezone.now() - last
     says = f"last tick {ago.total_seconds():,.0f} s ago, {last:%Y-%m-%d %H:%M:%S} UTC"
     return Finding("beat", ago <= TICK_EXPECTED, says, advice)

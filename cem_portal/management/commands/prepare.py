@@ -1,6 +1,5 @@
 """`manage.py prepare`: what `make run` does between the servers' start and the portal's."""
 
-import hashlib
 import json
 import shutil
 import sys
@@ -14,6 +13,8 @@ from django.core.management import call_command, get_commands
 from django.core.management.base import BaseCommand
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
+
+from cem_portal.marks import mark_static
 
 # Exists while the demo is being loaded: a start that finds it begins with an empty database again.
 UNFINISHED_DEMO = "demo-unfinished"
@@ -34,10 +35,14 @@ class Command(BaseCommand):
         if demo and can_demo:
             self.load_demo()
         users = get_user_model()._default_manager.all()
-        if not demo and not users.filter(is_superuser=True, is_active=True).exists():
+        administrators = users.filter(is_superuser=True, is_active=True)
+        if not demo and not administrators.exists():
             self.ask_administrator()
         if report:
-            found = {"demo": demo and can_demo and users.filter(username="advance").exists()}
+            found = {
+                "demo": demo and can_demo and users.filter(username="advance").exists(),
+                "administrator": administrators.exists(),
+            }
             report.write_text(json.dumps(found))
 
     def migrate(self) -> None:
@@ -49,7 +54,7 @@ class Command(BaseCommand):
     def collect_static(self) -> None:
         """Collect the static files when they, or the packages they come from, have changed."""
         root = Path(settings.STATIC_ROOT)
-        stamp, mark = root / ".collected", describe_static_files()
+        stamp, mark = root / ".collected", mark_static()
         if stamp.is_file() and stamp.read_text() == mark:
             return
         self.stdout.write("Collecting static files …")
@@ -76,16 +81,3 @@ class Command(BaseCommand):
                 "Nobody can sign in yet. Make the first administrator, in another terminal:\n"
                 '    make manage ARGS="createsuperuser"'
             )
-
-
-def describe_static_files() -> str:
-    """Describe, in a hash, every file of ours and the locks that fix everybody else's."""
-    folders = [settings.BASE_DIR / "static", *settings.BASE_DIR.glob("[a-z]*/static")]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    locks = [settings.BASE_DIR / "package-lock.json", settings.BASE_DIR / "requirements" / "prod.txt"]
-    mark = hashlib.sha256()
-    for path in sorted({*files, *locks}):
-        if "node_modules" not in path.parts:
-            mark.update(f"{path.relative_to(settings.BASE_DIR)}\0".encode())
-            mark.update(path.read_bytes())
-    return mark.hexdigest()
