@@ -185,6 +185,7 @@ class Supervisor:
                 "PORTAL_PYTHON": sys.executable,
                 "PORTAL_BIND": f"{bind}:{self.port}",
                 "GUNICORN_EXTRA": "--reload" if debug else "",
+                "DEMO_PAGES": "1" if demo else "0",
             },
             stdin=subprocess.DEVNULL,
             start_new_session=True,

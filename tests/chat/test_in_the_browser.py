@@ -22,7 +22,7 @@ from tests.factories import (
     open_week,
 )
 
-pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
+pytestmark = pytest.mark.django_db(transaction=True)
 SIZES = [(1440, 900), (390, 844)]
 
 

@@ -119,7 +119,7 @@ def test_late_doubled_and_disordered_receipts_end_the_same(data):
     assert [total.reads, total.clicks, total.claims, total.replies, total.reports] == reached
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_racing_runs_count_every_message_once_and_never_deadlock():
     seller = SellerFactory()
     sent = [cem_message(seller, ContactFactory(seller=seller).buyer) for _ in range(60)]

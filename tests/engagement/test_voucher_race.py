@@ -33,7 +33,7 @@ def race(messages):
     return claimed
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_racing_buyers_claim_as_many_as_there_are():
     seller = SellerFactory()
     voucher = VoucherFactory(seller=seller, quantity=5)
@@ -42,7 +42,7 @@ def test_racing_buyers_claim_as_many_as_there_are():
     assert Voucher.objects.get().claimed == 5
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_one_buyer_who_presses_many_times_claims_once():
     contact = ContactFactory()
     voucher = VoucherFactory(seller=contact.seller)
@@ -51,7 +51,7 @@ def test_one_buyer_who_presses_many_times_claims_once():
     assert Voucher.objects.get().claimed == 1
 
 
-@pytest.mark.django_db(transaction=True, serialized_rollback=True)
+@pytest.mark.django_db(transaction=True)
 def test_without_the_contacts_lock_one_buyer_would_claim_several_times(monkeypatch):
     """The control: the same code with its guard off."""
     contact = ContactFactory()
