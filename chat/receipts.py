@@ -86,15 +86,14 @@ FOR NO KEY UPDATE
 # row a message that changes, with the earliest time of each mark; the contact's memory of its reads
 # follows in the same statement. Parameters: arrays of equal length, one element a receipt.
 MARK = """
-WITH told AS (
+WITH told AS MATERIALIZED (
     SELECT t.kind, t.seller_id, t.buyer_id, t.content_id, t.at,
-           CASE WHEN t.kind = 'read' THEN COALESCE(
-               t.through,
-               (SELECT named.sent_at FROM chat_message AS named
-                WHERE named.buyer_id = t.buyer_id AND named.seller_id = t.seller_id
-                  AND named.content_id = t.content_id),
-               CASE WHEN t.content_id IS NULL THEN t.at END
-           ) END AS through
+           CASE WHEN t.kind <> 'read' OR t.through IS NOT NULL THEN t.through
+                WHEN t.content_id IS NULL THEN t.at
+                ELSE (SELECT named.sent_at FROM chat_message AS named
+                      WHERE named.buyer_id = t.buyer_id AND named.seller_id = t.seller_id
+                        AND named.content_id = t.content_id)
+           END AS through
     FROM unnest(
         %(kinds)s::text[], %(sellers)s::bigint[], %(buyers)s::bigint[], %(contents)s::bigint[],
         %(ats)s::timestamptz[], %(throughs)s::timestamptz[]
