@@ -192,8 +192,22 @@ class Supervisor:
         )
         if self.wait_for_answer(self.child):
             self.welcome(demo=demo)
-        code = self.child.wait()
+        code = self.watch(self.child)
         raise CannotStart(f"A process of the portal ended (code {code}): see above. All were stopped.")
+
+    def watch(self, child: subprocess.Popen[bytes]) -> int:
+        """Wait for the portal's end; start a server again that was ended by somebody else."""
+        while True:
+            try:
+                return child.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                for name, server in (("PostgreSQL", self.postgres), ("Valkey", self.valkey)):
+                    if server and server.process and server.process.poll() is not None:
+                        say(f"{name} has ended unasked: starting it again.")
+                        self.interruptible = False
+                        server.start()
+                        self.interruptible = True
+                        self.check_stop()
 
     def wait_for_answer(self, child: subprocess.Popen[bytes]) -> bool:
         address = "127.0.0.1" if self.host in ("0.0.0.0", "::") else self.host

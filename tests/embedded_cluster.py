@@ -43,6 +43,7 @@ class Cluster:
             self.folder.mkdir()
             self.lock = (self.folder / "lock").open("w")
             fcntl.flock(self.lock, fcntl.LOCK_EX)
+            (self.folder / "sockets").write_text(str(self.sockets))
         self.postgres = EmbeddedPostgres(
             self.folder / "postgres", sockets=self.sockets, log=self.folder / "postgres.log", forgetful=True
         )
@@ -80,6 +81,8 @@ def clear_dead_runs() -> None:
                 return data in process.cmdline()
 
             stop_stale(folder / "postgres" / "postmaster.pid", belongs=belongs, sign=signal.SIGQUIT)
+        with suppress(OSError):
+            shutil.rmtree((folder / "sockets").read_text(), ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
 
 

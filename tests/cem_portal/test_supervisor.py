@@ -56,12 +56,16 @@ def start_portal(tmp_path: Path, port: int):
 
 def wait_for_answer(process: subprocess.Popen, port: int, out: Path, *, run: int = 1) -> None:
     """Wait until the n-th run says that it answers, and see that it does."""
-    deadline = time.monotonic() + 120
-    while out.read_text().count("CEM Portal answers at") < run:
-        if process.poll() is not None or time.monotonic() > deadline:
-            pytest.fail(f"The portal did not answer:\n{out.read_text()}")
-        time.sleep(0.1)
+    wait_for_words("CEM Portal answers at", process, out, times=run)
     assert urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).status == 200
+
+
+def wait_for_words(words: str, process: subprocess.Popen, out: Path, *, times: int = 1) -> None:
+    deadline = time.monotonic() + 120
+    while out.read_text().count(words) < times:
+        if process.poll() is not None or time.monotonic() > deadline:
+            pytest.fail(f"The portal did not say {words!r}:\n{out.read_text()}")
+        time.sleep(0.1)
 
 
 def is_alive(process: psutil.Process) -> bool:
@@ -98,6 +102,10 @@ def test_a_killed_run_is_cleared_by_the_next_which_leaves_nothing_when_it_stops(
     again = start_portal()
     assert again.wait(timeout=30) == 1
     assert "It runs already" in (tmp_path / "out").read_text()
+
+    valkey = next(process for process in find_processes(tmp_path) if "valkey" in process.name())
+    valkey.kill()
+    wait_for_words("Valkey has ended unasked", running, tmp_path / "out")
 
     running.send_signal(signal.SIGTERM)
     assert running.wait(timeout=20) == 0
