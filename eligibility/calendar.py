@@ -80,12 +80,13 @@ def times_of(policy: Policy, week: date, *, zone: tzinfo) -> WeekTimes:
 def _coming(
     market: Market, policies: Sequence[Policy], last: Job | None, now: datetime
 ) -> Iterator[WeekTimes]:
-    """The weeks after `last`, without end; for a market's first, from the evaluation last due.
+    """The weeks after `last`, without end; a market begins with the week whose refresh was last due,
+    so that one is in force at once, and has no older history.
 
     A week's times are those of the policy in force at the evaluation before it (D16).
     """
     if last is None:
-        times = _last_evaluated(market, _in_force(policies, now), now)
+        times = _in_progress(market, _in_force(policies, now), now)
         yield times
     else:
         times = WeekTimes(week=last.week, evaluation=last.due_at, refresh=last.due_at)
@@ -100,10 +101,10 @@ def _in_force(policies: Sequence[Policy], at: datetime) -> Policy:
     return next((policy for policy in reversed(policies) if policy.effective_from <= at), policies[0])
 
 
-def _last_evaluated(market: Market, policy: Policy, now: datetime) -> WeekTimes:
+def _in_progress(market: Market, policy: Policy, now: datetime) -> WeekTimes:
     today = market.day(now)
     week = today - timedelta(days=today.weekday()) + 2 * WEEK
-    while (times := times_of(policy, week, zone=market.zone)).evaluation > now:
+    while (times := times_of(policy, week, zone=market.zone)).refresh > now:
         week -= WEEK
     return times
 

@@ -82,16 +82,18 @@ def test_a_later_time_of_the_day_is_never_an_earlier_moment(zone):
         assert moments == sorted(moments)
 
 
-def test_a_market_begins_with_the_evaluation_that_was_last_due(market):
+def test_a_market_begins_with_the_week_in_force(market):
     assert names(calendar.due(NOW)) == [("evaluation", WEEK), ("refresh", WEEK)]
     assert Job.objects.count() == 2
 
 
-def test_on_sunday_evening_the_evaluation_is_due_and_the_refresh_is_not(market):
-    assert names(calendar.due(SUNDAY)) == [("evaluation", WEEK)]
+def test_a_market_that_begins_between_evaluation_and_refresh_has_a_week_in_force_too(market):
+    last = WEEK - ONE_WEEK
+    in_force = [("evaluation", last), ("refresh", last)]
+    assert names(calendar.due(SUNDAY)) == [*in_force, ("evaluation", WEEK)]
 
 
-def test_a_second_before_it_is_the_week_before_s(market):
+def test_a_second_before_the_evaluation_it_is_not_due(market):
     last = WEEK - ONE_WEEK
     assert names(calendar.due(SUNDAY - timedelta(seconds=1))) == [("evaluation", last), ("refresh", last)]
 

@@ -73,17 +73,18 @@ def limits(seller, week=WEEK):
 
 
 def test_sunday_freezes_and_monday_publishes(seller):
+    review(MONDAY - ONE_WEEK)
     review(SUNDAY)
-    assert Evaluation.objects.get().tier == "advance"
-    assert not Standing.objects.exists()
-    assert current_week(seller.market) is None
+    assert Evaluation.objects.get(week=WEEK).tier == "advance"
+    assert not Standing.objects.filter(week=WEEK).exists()
+    assert current_week(seller.market) == WEEK - ONE_WEEK
     review(MONDAY)
     assert current_week(seller.market) == WEEK
-    standing = Standing.objects.get()
+    standing = Standing.objects.get(week=WEEK)
     assert (standing.tier, standing.evaluation.evaluated_at, standing.published_at) == (
         "advance", SUNDAY, MONDAY,
     )  # fmt: skip
-    assert [job.outcome for job in Job.objects.order_by("kind")] == [
+    assert [job.outcome for job in Job.objects.filter(week=WEEK).order_by("kind")] == [
         {"none": 0, "basic": 0, "advance": 1},
         {"standings": 1, "quotas": 7},
     ]
@@ -354,7 +355,7 @@ def test_a_crash_in_mid_refresh_leaves_nothing_half_done(seller, monkeypatch, pl
         if reached == place:
             raise RuntimeError("the lights went out")
 
-    review(SUNDAY)
+    calendar.plan(MONDAY)
     with monkeypatch.context() as patch:
         patch.setattr(failpoints, "reach", crash)
         review(MONDAY)
