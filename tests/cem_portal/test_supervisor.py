@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 
 import psutil
+import psycopg
 import pytest
 from django.conf import settings
 
@@ -112,6 +113,43 @@ def test_a_killed_run_is_cleared_by_the_next_which_leaves_nothing_when_it_stops(
     assert find_processes(tmp_path) == []
     assert 'make manage ARGS="createsuperuser"' in (tmp_path / "out").read_text()
     assert not (tmp_path / "portal data" / "environment").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_foreign_database_and_broker_are_used_as_they_are_and_given_no_demo(
+    start_portal, port, tmp_path, broker, foreign_database
+):
+    running = start_portal(
+        DATABASE_URL=f"postgres://portal@/{os.environ['PORTAL_TEST_SOCKETS']}/{foreign_database}",
+        CELERY_BROKER_URL=broker.url(),
+        DEMO="1",
+    )
+    wait_for_answer(running, port, tmp_path / "out")
+    running.terminate()
+    assert running.wait(timeout=20) == 0
+    data = tmp_path / "portal data"
+    assert not (data / "postgres").exists()
+    assert not (data / "valkey").exists()
+    assert not (data / "prepared").exists()
+    with connect(foreign_database) as connection:
+        assert connection.execute("SELECT count(*) FROM sellers_chatuser").fetchone() == (0,)
+    assert "Nobody can sign in yet" in (tmp_path / "out").read_text()
+
+
+def connect(database: str) -> psycopg.Connection:
+    sockets = os.environ["PORTAL_TEST_SOCKETS"]
+    return psycopg.connect(f"postgres://portal@/{database}?host={sockets}", autocommit=True)
+
+
+@pytest.fixture
+def foreign_database():
+    name = f"foreign_{os.getpid()}"
+    with connect("postgres") as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    yield name
+    with connect("postgres") as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 def test_a_taken_port_is_named_with_what_to_type(start_portal, port, tmp_path):
