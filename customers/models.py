@@ -96,8 +96,10 @@ class ContactQuerySet(SellerOwned["Contact"]):
     def count_messages(self, *, seller_id: int, buyers: models.QuerySet[Any, Any]) -> None:
         """Add one CEM message to these buyers' contacts, locking them in buyer order."""
         reached = self.filter(seller_id=seller_id, buyer_id__in=buyers)
-        list(reached.select_for_update(no_key=True).order_by("buyer_id").values_list("buyer_id"))
-        reached.update(messages=F("messages") + 1)
+        locked = reached.select_for_update(no_key=True).order_by("buyer_id")
+        self.filter(seller_id=seller_id, buyer_id__in=locked.values("buyer_id")).update(
+            messages=F("messages") + 1
+        )
 
 
 def _times() -> ArrayField[list[object], list[object]]:

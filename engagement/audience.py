@@ -146,29 +146,51 @@ class Audience:
 
     @cached_property
     def counts(self) -> dict[str, Any]:
-        """One scan of the matched: how many fall out at each step, and the prior's totals."""
-        return self.sorted_out().aggregate(
-            matched=Count("*"),
-            muted_=Count("buyer_id", filter=Q(muted=True)),
-            capped_by_shop=Count("buyer_id", filter=Q(muted=False, shop_capped=True)),
-            capped_by_market=Count("buyer_id", filter=Q(muted=False, shop_capped=False, market_capped=True)),
-            reachable=Count("buyer_id", filter=CLEAR),
-            held_=Count("buyer_id", filter=CLEAR & Q(held=True)),
-            spent_=Sum("spent", default=0),
-            orders_=Sum("orders", default=0),
+        """One scan of the matched: how many fall out at each step, and the prior's totals.
+
+        Grouped by what stands in the way, so that each obstacle is looked up once a contact.
+        """
+        groups = self.sorted_out().values("muted", "shop_capped", "market_capped", "held").order_by()
+        counts = dict.fromkeys(
+            (
+                "matched",
+                "muted",
+                "capped_by_shop",
+                "capped_by_market",
+                "reachable",
+                "held",
+                "spent",
+                "orders",
+            ),
+            0,
         )
+        for group in groups.annotate(n=Count("buyer_id"), spent_=Sum("spent"), orders_=Sum("orders")):
+            if group["muted"]:
+                step = "muted"
+            elif group["shop_capped"]:
+                step = "capped_by_shop"
+            elif group["market_capped"]:
+                step = "capped_by_market"
+            else:
+                step = "reachable"
+                counts["held"] += group["n"] if group["held"] else 0
+            counts[step] += group["n"]
+            counts["matched"] += group["n"]
+            counts["spent"] += group["spent_"]
+            counts["orders"] += group["orders_"]
+        return counts
 
     @property
     def _fresh_room(self) -> int | None:
         """How many customers not charged yet the quota still admits; None: as many as there are."""
-        fresh = self.counts["reachable"] - self.counts["held_"]
+        fresh = self.counts["reachable"] - self.counts["held"]
         return None if self.quota is None or self.quota.left >= fresh else self.quota.left
 
     def ranked(self) -> QuerySet[Contact]:
         """The reachable with `score` and the facts behind it, best first."""
         prior = Prior.of(
-            spent=self.counts["spent_"],
-            orders=self.counts["orders_"],
+            spent=self.counts["spent"],
+            orders=self.counts["orders"],
             target_read_rate=self.policy.target_read_rate,
         )
         return (
@@ -185,7 +207,7 @@ class Audience:
         room, ranked = self._fresh_room, self.ranked()
         if room is None:
             return ranked
-        if not self.counts["held_"]:
+        if not self.counts["held"]:
             return ranked[:room] if room < self.policy.max_recipients else ranked
         place = Window(RowNumber(), partition_by=F("held"), order_by=(F("score").desc(), F("buyer_id").asc()))
         return ranked.annotate(place=place).filter(Q(held=True) | Q(place__lte=room))
@@ -194,7 +216,7 @@ class Audience:
     def waterfall(self) -> Waterfall:
         """The exact figures, as admission would find them now (R7, R11, D12, D13)."""
         counts, cap = self.counts, self.policy.max_recipients
-        held, reachable = counts["held_"], counts["reachable"]
+        held, reachable = counts["held"], counts["reachable"]
         fresh = reachable - held
         admitted_fresh = fresh if self._fresh_room is None else self._fresh_room
         selected = min(held + admitted_fresh, cap)
@@ -208,7 +230,7 @@ class Audience:
             charged = self.chosen().aggregate(n=Count("buyer_id", filter=Q(held=False)))["n"]
         return Waterfall(
             matched=counts["matched"],
-            muted=counts["muted_"],
+            muted=counts["muted"],
             capped_by_shop=counts["capped_by_shop"],
             capped_by_market=counts["capped_by_market"],
             over_quota=fresh - admitted_fresh,
