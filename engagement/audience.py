@@ -150,7 +150,8 @@ class Audience:
 
         Grouped by what stands in the way, so that each obstacle is looked up once a contact.
         """
-        groups = self.sorted_out().values("muted", "shop_capped", "market_capped", "held").order_by()
+        rows: Any = self.sorted_out()  # with annotations that its type does not tell
+        groups = rows.values("muted", "shop_capped", "market_capped", "held").order_by()
         counts = dict.fromkeys(
             (
                 "matched",
