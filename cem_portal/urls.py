@@ -12,5 +12,6 @@ urlpatterns = [
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("admin/", admin.site.urls),
     path("", include("chat.urls")),
+    path("engagement/", include("engagement.center_urls")),
     path("", include("engagement.urls")),
 ]

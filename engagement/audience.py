@@ -93,12 +93,15 @@ class Audience:
     def sorted_out(self) -> QuerySet[Contact]:
         """The matched with what stands in their way, each as a boolean: muted, shop_capped,
         market_capped; and held: charged this week for this scenario already (D12)."""
+        return self._sort_out(self.matched())
+
+    def _sort_out(self, contacts: QuerySet[Contact]) -> QuerySet[Contact]:
         day = self.seller.market.day(self.now)
         load = BuyerLoad.objects.filter(buyer_id=OuterRef("buyer_id"))
         full = Q(day=day, day_count__gte=self.policy.buyer_daily_cap) | Q(
             week=self.week, week_count__gte=self.policy.buyer_weekly_cap
         )
-        return self.matched().annotate(
+        return contacts.annotate(
             muted=Q(muted_at__isnull=False) | Q(buyer__muted_at__isnull=False),
             shop_capped=self._reached_today(day),
             market_capped=Exists(load.filter(full)),
@@ -251,3 +254,31 @@ class Audience:
         rest = self.ranked().exclude(buyer_id__in=chosen)
         row: dict[str, Any] | None = rest.values("buyer_id", "score", *FACTS).first()
         return row
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Customers of a scenario: all who match, and those whom neither a mute nor a cap keeps away."""
+
+    matched: int
+    reachable: int
+
+
+def sizes(
+    seller: Seller, scenarios: list[Scenario], *, policy: Policy, week: date, now: datetime
+) -> dict[int, Size]:
+    """The size of every scenario by its id, in two scans of the seller's contacts, however many."""
+    if not scenarios:
+        return {}
+    anybody = Audience(seller, scenarios[0], policy, week, None, now)
+    contacts = Contact.objects.filter(seller=seller)
+    count = {
+        f"of_{scenario.pk}": Count("buyer_id", filter=matching(scenario.conditions.all(), now=now))
+        for scenario in scenarios
+    }
+    matched = contacts.aggregate(**count)
+    reachable = anybody._sort_out(contacts).filter(CLEAR).aggregate(**count)
+    return {
+        scenario.pk: Size(matched[f"of_{scenario.pk}"], reachable[f"of_{scenario.pk}"])
+        for scenario in scenarios
+    }

@@ -174,8 +174,10 @@ def quota_of_week(
 @transaction.atomic
 def _open(seller: Seller, scenario: Scenario, *, week: date, now: datetime) -> Quota:
     allowance = Allowance.objects.in_force(seller.market, now).filter(scenario=scenario).first()
+    if allowance is None:  # nothing to write down: it opens once staff allow a base
+        return Quota(seller=seller, scenario=scenario, week=week, base=0, limit=0)
     growth = Growth.objects.filter(seller=seller, week=week).first()
-    base = allowance.base if allowance else 0
+    base = allowance.base
     limit = limit_of(base, growth.multiplier if growth else Decimal(1))
     quota, created = Quota.objects.get_or_create(
         seller=seller, scenario=scenario, week=week, defaults={"base": base, "limit": limit}

@@ -68,3 +68,30 @@ document.addEventListener("DOMContentLoaded", () => {
   logs().forEach(toEnd);
   document.querySelectorAll("[data-count-into]").forEach(countLeft);
 });
+
+// A button with data-insert="{buyer}" data-into="#field" writes that where the caret stands.
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("[data-insert]");
+  const field = button && document.querySelector(button.dataset.into);
+  if (!field) return;
+  if (field.maxLength > 0 && field.value.length + button.dataset.insert.length > field.maxLength) return;
+  field.setRangeText(button.dataset.insert, field.selectionStart, field.selectionEnd, "end");
+  field.focus();
+  field.dispatchEvent(new Event("input", { bubbles: true }));
+});
+
+// A form with data-send-once is sent by the first click only; coming back makes it ready again.
+const sent = new WeakSet();
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!form.matches("form[data-send-once]") || event.defaultPrevented) return;
+  if (sent.has(form)) event.preventDefault();
+  sent.add(form);
+  form.setAttribute("aria-busy", "true");
+});
+window.addEventListener("pageshow", () => {
+  document.querySelectorAll("form[data-send-once]").forEach((form) => {
+    sent.delete(form);
+    form.removeAttribute("aria-busy");
+  });
+});

@@ -1,0 +1,172 @@
+"""What a seller's pages begin with: the week's standing, and every scenario with its room (R15)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cached_property
+
+from customers.models import Contact
+from eligibility import assessment, calendar
+from eligibility.assessment import Projection
+from eligibility.criteria import Criterion, criteria
+from eligibility.models import Evaluation, Policy, Standing, Tier
+from engagement.audience import Size, sizes
+from engagement.models import Broadcast
+from quotas.growth import quota_of_week
+from quotas.models import Quota, Scenario
+from sellers.models import Market, Seller
+
+LARGE = 100_000  # contacts: above it counts arrive after the page (P5)
+
+
+@dataclass(frozen=True)
+class Situation:
+    """A seller in the CEM week in force: what it may do, by which policy, and until when.
+
+    Before a market's first refresh there is no week, no standing and no tier.
+    """
+
+    seller: Seller
+    now: datetime
+    policy: Policy
+    week: date | None
+    standing: Standing | None
+
+    @property
+    def market(self) -> Market:
+        return self.seller.market
+
+    @property
+    def tier(self) -> str:
+        return self.standing.tier if self.standing else Tier.NONE
+
+    @property
+    def open(self) -> bool:
+        """Whether the seller may send at all this week (R3)."""
+        return self.tier != Tier.NONE
+
+    @property
+    def tier_label(self) -> str:
+        return Tier(self.tier).label
+
+    @property
+    def evaluation(self) -> Evaluation | None:
+        return self.standing.evaluation if self.standing else None
+
+    @cached_property
+    def criteria(self) -> list[Criterion]:
+        """Of Sunday's evaluation; before the first one, of what is known now."""
+        return criteria(self.evaluation) if self.evaluation else self.projection.criteria
+
+    @cached_property
+    def projection(self) -> Projection:
+        """What the next evaluation would say if it were now."""
+        return assessment.project(self.seller, self.now)
+
+    @cached_property
+    def next_refresh(self) -> datetime:
+        return calendar.next_refresh(self.market, self.now)
+
+    @cached_property
+    def next_evaluation(self) -> datetime:
+        return calendar.next_evaluation(self.market, self.now)
+
+    @cached_property
+    def day(self) -> date:
+        """Today in the market."""
+        return self.market.day(self.now)
+
+    @property
+    def missing(self) -> list[Criterion]:
+        """What keeps the seller out: the criteria that are not met and that basic access needs."""
+        return [each for each in self.criteria if each.tier == Tier.BASIC and not each.met]
+
+
+def look_up(seller: Seller, *, now: datetime) -> Situation:
+    """A seller's situation, in three queries."""
+    week = calendar.current_week(seller.market)
+    standing = (
+        Standing.objects.select_related("evaluation__policy").filter(seller=seller, week=week).first()
+        if week
+        else None
+    )
+    policy = Policy.objects.in_force(seller.market, now)
+    return Situation(seller=seller, now=now, policy=policy, week=week, standing=standing)
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A scenario as its card shows it. `size` is None where it is not known yet, or not open."""
+
+    scenario: Scenario
+    locked: bool  # by the tier (R6)
+    quota: Quota | None  # None: it consumes none (R8)
+    uses: int  # today
+    uses_per_day: int
+    size: Size | None
+
+    @property
+    def uses_left(self) -> int:
+        return max(self.uses_per_day - self.uses, 0)
+
+    @property
+    def used_up(self) -> bool:
+        return self.quota is not None and self.quota.left == 0
+
+    @property
+    def usable(self) -> bool:
+        return not self.locked and self.uses_left > 0 and not self.used_up and not self.empty
+
+    @property
+    def empty(self) -> bool:
+        return self.size is not None and self.size.matched == 0
+
+
+def rooms(situation: Situation, *, counted: bool = True) -> list[Room]:
+    """Every active scenario with its audience, the quota left and the uses left today.
+
+    Without `counted` the sizes are left out: for a seller with very many contacts.
+    """
+    assert situation.week is not None, "without a week nothing is open"
+    seller, policy, week = situation.seller, situation.policy, situation.week
+    scenarios = list(Scenario.objects.filter(active=True).prefetch_related("conditions"))
+    open_ids = set(Scenario.objects.open_to(situation.tier).values_list("pk", flat=True))
+    mine = [scenario for scenario in scenarios if scenario.pk in open_ids]
+    found = sizes(seller, mine, policy=policy, week=week, now=situation.now) if counted else {}
+    quotas = quotas_of(situation, mine)
+    uses = Counter(
+        Broadcast.objects.filter(seller=seller, day=situation.day, admitted_at__isnull=False).values_list(
+            "scenario_id", flat=True
+        )
+    )
+    return [
+        Room(
+            scenario=scenario,
+            locked=scenario.pk not in open_ids,
+            quota=quotas.get(scenario.pk),
+            uses=uses[scenario.pk],
+            uses_per_day=policy.uses_per_day,
+            size=found.get(scenario.pk),
+        )
+        for scenario in scenarios
+    ]
+
+
+def quotas_of(situation: Situation, scenarios: list[Scenario]) -> dict[int, Quota]:
+    """The week's quotas by scenario; one that staff made since Monday opens here."""
+    assert situation.week is not None, "without a week there is no quota"
+    held = Quota.objects.filter(seller=situation.seller, week=situation.week)
+    quotas = {quota.scenario_id: quota for quota in held}
+    for scenario in scenarios:
+        if scenario.charges_quota and scenario.pk not in quotas:
+            opened = quota_of_week(situation.seller, scenario, week=situation.week, now=situation.now)
+            if opened is not None:
+                quotas[scenario.pk] = opened
+    return quotas
+
+
+def is_large(seller: Seller) -> bool:
+    """Whether a seller has more contacts than a page counts while you wait (P5)."""
+    return Contact.objects.filter(seller=seller).values("buyer_id")[: LARGE + 1].count() > LARGE

@@ -1,0 +1,186 @@
+"""What came of broadcasts: sums of their batches' counters, and nothing else (I9, design §2.8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Self
+
+from django.db.models import Count, Max, Min, Q, QuerySet, Sum
+
+from engagement.models import Attribution, Batch, Broadcast, BroadcastQuerySet, Recipient
+from quotas.models import LedgerEntry, Quota
+from sellers.models import Seller
+
+SETTLING = timedelta(days=8)  # responses and orders still come so long after the last delivery
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The counters of some batches, summed. GMV in the market's currency, net of vouchers."""
+
+    delivered: int = 0
+    failed: int = 0
+    skipped: int = 0
+    stopped: int = 0
+    unknown: int = 0
+    reads: int = 0
+    clicks: int = 0
+    claims: int = 0
+    replies: int = 0
+    mutes: int = 0
+    reports: int = 0
+    sales: int = 0
+    gmv: Decimal = Decimal(0)
+
+    @classmethod
+    def of(cls, sums: dict[str, Any]) -> Self:
+        return cls(**{each.name: sums[each.name] for each in fields(cls)})
+
+    def __add__(self, other: Figures) -> Figures:
+        return Figures(
+            **{each.name: getattr(self, each.name) + getattr(other, each.name) for each in fields(Figures)}
+        )
+
+    @property
+    def handled(self) -> int:
+        """Recipients whose fate is known."""
+        return self.delivered + self.missed
+
+    @property
+    def missed(self) -> int:
+        return self.failed + self.skipped + self.stopped + self.unknown
+
+
+SUMS = {each.name: Sum(each.name, default=0) for each in fields(Figures)}
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A broadcast on its way: its figures, and when the first and last were delivered."""
+
+    figures: Figures
+    selected: int
+    first_delivered_at: datetime | None
+    last_delivered_at: datetime | None
+    moving: bool  # batches are still open, or not settled yet
+    growing: bool  # responses and orders may still come
+
+    @property
+    def waiting(self) -> int:
+        """Recipients whose batch is still open."""
+        return self.selected - self.figures.handled
+
+
+def progress_of(broadcast: Broadcast, *, now: datetime) -> Progress:
+    """How far a broadcast is, in one query."""
+    delivered = Q(delivered__gt=0)  # before the sums, which take the names of what they sum
+    times = {
+        "first": Min("closed_at", filter=delivered),
+        "last": Max("closed_at", filter=delivered),
+    }
+    sums = broadcast.batches().aggregate(**times, **SUMS)
+    ended = broadcast.ended_at
+    return Progress(
+        figures=Figures.of(sums),
+        selected=broadcast.selected,
+        first_delivered_at=sums["first"],
+        last_delivered_at=sums["last"],
+        moving=broadcast.admitted_at is not None and ended is None,
+        growing=ended is None or now - ended < SETTLING,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """How many recipients one reason kept from getting the message."""
+
+    outcome: str
+    reason: str
+    customers: int
+
+
+def missed_by_reason(broadcast: Broadcast) -> list[Missed]:
+    """Who was selected and not delivered, by reason, most first."""
+    counted = (
+        broadcast.recipients()
+        .filter(outcome__isnull=False)
+        .values_list("outcome")
+        .annotate(n=Count("*"))
+        .order_by("-n", "outcome")
+    )
+    return [Missed(outcome, Recipient.Outcome(outcome).label, n) for outcome, n in counted]
+
+
+def figures_by_broadcast(broadcasts: Iterable[Broadcast]) -> dict[int, Figures]:
+    """Each broadcast's figures by its id, in one query; none for what was never admitted."""
+    admitted = [each for each in broadcasts if each.week is not None]
+    if not admitted:
+        return {}
+    rows = (
+        Batch.objects.filter(
+            week__in={each.week for each in admitted},
+            seller_id__in={each.seller_id for each in admitted},
+            broadcast_id__in=[each.pk for each in admitted],
+        )
+        .values("broadcast_id")
+        .annotate(**SUMS)
+    )
+    return {row["broadcast_id"]: Figures.of({**row}) for row in rows}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of Broadcast Performance."""
+
+    broadcast: Broadcast
+    figures: Figures
+
+    def sort_value(self, column: str) -> Any:
+        figures = self.figures
+        match column:
+            case "title":
+                return self.broadcast.title.lower()
+            case "sent":
+                return self.broadcast.admitted_at
+            case "read_rate":
+                return figures.reads / figures.delivered if figures.delivered else -1.0
+            case _:
+                return getattr(figures, column)
+
+
+SORTABLE = ("title", "sent", "delivered", "reads", "read_rate", "clicks", "replies", "claims", "sales", "gmv")
+
+
+def report(sent: BroadcastQuerySet, *, sort: str = "-sent") -> tuple[list[Row], Figures]:
+    """The admitted broadcasts of a queryset with their figures, sorted, and the totals. Two queries.
+
+    `sort` is one of SORTABLE, with a minus for the largest first; anything else means the latest.
+    """
+    broadcasts = list(sent.filter(admitted_at__isnull=False).select_related("scenario"))
+    found = figures_by_broadcast(broadcasts)
+    rows = [Row(each, found.get(each.pk, Figures())) for each in broadcasts]
+    column = sort.removeprefix("-")
+    if column not in SORTABLE:
+        sort = column = "-sent"
+        column = "sent"
+    rows.sort(key=lambda row: (row.sort_value(column), row.broadcast.pk), reverse=sort.startswith("-"))
+    return rows, sum((row.figures for row in rows), Figures())
+
+
+def orders_of(broadcast: Broadcast, *, buyer_ids: Iterable[int]) -> dict[int, int]:
+    """How many credited orders each of these buyers placed (D9)."""
+    credited = Attribution.objects.filter(broadcast=broadcast, order__buyer_id__in=list(buyer_ids))
+    counts = credited.values_list("order__buyer_id").annotate(n=Count("*"))
+    return dict(counts.values_list("order__buyer_id", "n"))
+
+
+def ledger_of(seller: Seller, quotas: Iterable[Quota]) -> QuerySet[LedgerEntry]:
+    """The movements of these quotas of a seller, the latest first."""
+    return (
+        LedgerEntry.objects.filter(quota__in=[quota.pk for quota in quotas], quota__seller=seller)
+        .select_related("quota__scenario", "by")
+        .order_by("-at", "-id")
+    )

@@ -1,0 +1,156 @@
+"""What stands beside the composer's form: the exact waterfall, the preview, the products (R11–R13).
+
+The page draws these at first; then each is drawn again by itself while the seller writes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, cast
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import trigger_client_event
+
+from chat.models import MAX_PRODUCTS, Content
+from chat.rendering import render_text
+from customers.models import Product
+from engagement import overlap
+from engagement.audience import Audience
+from engagement.forms import ComposerForm
+from engagement.models import Broadcast
+from engagement.overview import Situation
+from engagement.quiet_hours import sending_time
+from engagement.views import steps
+from engagement.views.entry import CenterRequest, open_page
+from quotas.models import Scenario
+from sellers.models import Seller
+
+EXAMPLE_BUYER = "Ana Reyes"
+FOUND_PRODUCTS = 6
+
+
+@require_safe
+@open_page
+def show_audience(request: HttpRequest) -> HttpResponse:
+    """The exact waterfall of a scenario, as admission would find it now."""
+    situation = cast(CenterRequest, request).situation
+    scenario = scenario_of(situation, request.GET.get("scenario"))
+    return render(request, "engagement/_audience.html", audience(situation, scenario))
+
+
+def scenario_of(situation: Situation, pk: object) -> Scenario | None:
+    """The scenario of a form's value, if it is open to the seller."""
+    found = Scenario.objects.open_to(situation.tier).filter(pk__in=_ids([pk]))
+    return found.prefetch_related("conditions").first()
+
+
+def audience(situation: Situation, scenario: Scenario | None) -> dict[str, Any]:
+    """What the audience card shows of a scenario; without one, how to begin."""
+    context: dict[str, Any] = {
+        "situation": situation,
+        "market": situation.market,
+        "scenario": scenario,
+    }
+    if scenario is None:
+        return context
+    surveyed = Audience.survey(situation.seller, scenario, now=situation.now)
+    assert surveyed is not None, "an open seller has a week"
+    fall, quota, policy = surveyed.waterfall, surveyed.quota, situation.policy
+    uses = Broadcast.objects.used(seller=situation.seller, scenario=scenario, day=situation.day)
+    return context | {
+        "fall": fall,
+        "steps": steps.waterfall(fall, cap=policy.max_recipients),
+        "quota": quota,
+        "left_after": quota.left - fall.charged if quota else None,
+        "uses_left": max(policy.uses_per_day - uses, 0),
+        "uses_per_day": policy.uses_per_day,
+    }
+
+
+@require_POST
+@open_page
+def show_preview(request: HttpRequest) -> HttpResponse:
+    """The message as the buyer's phone shows it, when it starts, and who would get it twice (R12)."""
+    situation = cast(CenterRequest, request).situation
+    form = ComposerForm(request.POST, seller=situation.seller, tier=situation.tier, now=situation.now)
+    form.is_valid()
+    context = preview(
+        situation,
+        form.typed_content(situation.seller),
+        picked=products_of(situation.seller, request.POST.getlist("products")),
+        scenario=scenario_of(situation, request.POST.get("scenario")),
+        send_at=form.cleaned_data.get("send_at"),
+    )
+    context["text_errors"] = list(form.errors.get("text", []))
+    return render(request, "engagement/_preview.html", context)
+
+
+def preview(
+    situation: Situation,
+    content: Content,
+    *,
+    picked: list[Product],
+    scenario: Scenario | None,
+    send_at: datetime | None,
+) -> dict[str, Any]:
+    """What the preview shows of a message; `send_at` is the moment chosen, if one was."""
+    wanted = max(send_at or situation.now, situation.now)
+    starts = sending_time(situation.policy, situation.market, wanted)
+    return {
+        "market": situation.market,
+        "shop": situation.seller.name,
+        "text": render_text(content.text, buyer=EXAMPLE_BUYER, shop=situation.seller.name),
+        "products": picked[:MAX_PRODUCTS],
+        "voucher": content.voucher,
+        "example_buyer": EXAMPLE_BUYER,
+        "starts": starts,
+        "quiet": starts > wanted,
+        "later": starts > situation.now,
+        "repeated": _count_repeated(situation, content, scenario),
+    }
+
+
+def _count_repeated(situation: Situation, content: Content, scenario: Scenario | None) -> int:
+    """How many of those chosen now got the same message already; the audience is asked only then."""
+    if scenario is None or not content.text.strip():
+        return 0
+    same = overlap.find_same(content, seller=situation.seller, now=situation.now)
+    surveyed = Audience.survey(situation.seller, scenario, now=situation.now) if same else None
+    return overlap.count_repeated(surveyed, same) if surveyed else 0
+
+
+@require_safe
+@open_page
+def pick_products(request: HttpRequest) -> HttpResponse:
+    """The picker: what is picked, after adding or removing one, and what a search finds."""
+    seller = cast(CenterRequest, request).seller
+    wanted = [each for each in request.GET.getlist("products") if each != request.GET.get("remove")]
+    picked = products_of(seller, [*wanted, request.GET.get("add")])
+    q = request.GET.get("q", "").replace("\x00", "").strip()
+    others = Product.objects.filter(seller=seller).exclude(pk__in=[each.pk for each in picked])
+    found = others.filter(title__icontains=q).order_by("-in_stock", "title") if q else others.none()
+    context = {
+        "picked": picked[:MAX_PRODUCTS],
+        "full": len(picked) >= MAX_PRODUCTS,
+        "found": list(found[:FOUND_PRODUCTS]),
+        "q": q,
+        "market": seller.market,
+    }
+    response = render(request, "engagement/_picker.html", context)
+    return trigger_client_event(response, "picked", after="settle")
+
+
+def products_of(seller: Seller, wanted: Iterable[object]) -> list[Product]:
+    """The shop's own products of these ids, in their order."""
+    ids = _ids(wanted)
+    found = {each.pk: each for each in Product.objects.filter(seller=seller, pk__in=ids)} if ids else {}
+    return [found[each] for each in ids if each in found]
+
+
+def _ids(values: Iterable[object]) -> list[int]:
+    """The numbers among what a form sent, each once; too large a one is none."""
+    texts = (str(value) for value in values)
+    return list(dict.fromkeys(int(text) for text in texts if text.isdecimal() and len(text) < 19))

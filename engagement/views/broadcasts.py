@@ -1,0 +1,165 @@
+"""One broadcast: how far it is, what came of it, whom it chose and why; stopping it (R11, I4)."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import messages
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from chat.rendering import render_text
+from engagement import broadcasting, exports, performance, selection
+from engagement.broadcasting import AlreadyLaunched
+from engagement.forms import StopForm
+from engagement.models import Broadcast
+from engagement.views import aids, steps
+from engagement.views.entry import CenterRequest, master_page, open_page
+from sellers.models import ChatUser, Market
+
+PER_PAGE = 25
+HEADER = (
+    "Rank", "Customer", "Score", "Reason", "Outcome", "Why not delivered", "Delivered", "Read", "Clicked",
+    "Replied", "Voucher claimed", "Orders",
+)  # fmt: skip
+
+
+def _own(request: HttpRequest, pk: int) -> Broadcast:
+    """The broadcast, if it is the shop's own: another's is not found (I7)."""
+    mine = Broadcast.objects.visible_to(cast(ChatUser, request.user))
+    return get_object_or_404(
+        mine.select_related("scenario", "content__voucher", "seller__market", "left_out", "created_by"), pk=pk
+    )
+
+
+@require_safe
+@master_page
+def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
+    """A broadcast of any state: its message, its way, its customers."""
+    broadcast = _own(request, pk)
+    situation = cast(CenterRequest, request).situation
+    content = broadcast.content
+    recipients = broadcast.recipients().select_related("buyer").order_by("rank")
+    if missed := request.GET.get("show") == "missed":
+        recipients = recipients.filter(outcome__isnull=False)
+    page = (
+        Paginator(recipients, PER_PAGE).get_page(request.GET.get("page")) if broadcast.admitted_at else None
+    )
+    context = _progress(request, broadcast) | {
+        "situation": situation,
+        "shop": situation.seller.name,
+        "text": render_text(content.text, buyer=aids.EXAMPLE_BUYER, shop=situation.seller.name),
+        "products": aids.products_of(situation.seller, content.product_ids),
+        "voucher": content.voucher,
+        "page": page,
+        "lines": selection.lines(broadcast, page.object_list) if page else [],
+        "missed_only": missed,
+        "lowest": selection.lowest_selected(broadcast) if broadcast.admitted_at else None,
+        "left_out": selection.first_left_out(broadcast),
+        "waterfall": steps.waterfall(broadcast) if broadcast.admitted_at else [],
+        "crumbs": _crumbs(broadcast.title),
+    }
+    return render(request, "engagement/broadcast.html", context)
+
+
+@require_safe
+@master_page
+def show_progress(request: HttpRequest, pk: int) -> HttpResponse:
+    """The part of the page that grows by itself."""
+    return render(request, "engagement/_progress.html", _progress(request, _own(request, pk)))
+
+
+def _progress(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
+    """How far a broadcast is: often drawn while it is sent, seldom while responses come, then no more."""
+    situation = cast(CenterRequest, request).situation
+    progress = performance.progress_of(broadcast, now=situation.now)
+    every = "2s" if progress.moving else "15s" if progress.growing else ""
+    return {
+        "broadcast": broadcast,
+        "market": situation.market,
+        "policy": situation.policy,
+        "progress": progress,
+        "figures": progress.figures,
+        "every": every if broadcast.admitted_at else "",
+        "funnel": steps.funnel(progress.figures, selected=broadcast.selected),
+        "missed": performance.missed_by_reason(broadcast) if progress.figures.missed else [],
+        "now": situation.now,
+    }
+
+
+@require_safe
+@master_page
+def export_recipients(request: HttpRequest, pk: int) -> StreamingHttpResponse:
+    """Every recipient with rank, score, reason and outcome, as a file."""
+    broadcast = _own(request, pk)
+    market = broadcast.seller.market
+    rows = (_row(line, market) for line in selection.all_lines(broadcast))
+    return exports.answer(f"broadcast-{broadcast.pk}-customers", HEADER, rows)
+
+
+def _row(line: selection.Line, market: Market) -> tuple[object, ...]:
+    times = (line.delivered_at, line.read_at, line.clicked_at, line.replied_at, line.claimed_at)
+    local = (market.local(time).isoformat(sep=" ", timespec="seconds") if time else "" for time in times)
+    return (line.rank, line.buyer, line.score, line.reason, line.outcome, line.note, *local, line.orders)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@master_page
+def stop(request: HttpRequest, pk: int) -> HttpResponse:
+    """Stop in mid-send, after a confirmation and with a reason; nothing delivered is recalled (D1)."""
+    broadcast, now = _own(request, pk), cast(CenterRequest, request).situation.now
+    if broadcast.status != Broadcast.Status.SENDING:
+        messages.info(request, "This broadcast is not being sent any more, so there is nothing to stop.")
+        return redirect("engagement:broadcast", pk)
+    form = StopForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            broadcasting.stop(broadcast, reason=form.cleaned_data["reason"], now=now)
+            messages.success(request, "Stopped. What was not delivered is refunded to your quota.")
+        except AlreadyLaunched:
+            messages.info(request, "The broadcast had ended before you stopped it.")
+        return redirect("engagement:broadcast", pk)
+    progress = performance.progress_of(broadcast, now=now)
+    context = {"broadcast": broadcast, "form": form, "progress": progress, "figures": progress.figures}
+    crumbs = _crumbs(broadcast.title, url=reverse("engagement:broadcast", args=[pk]), end="Stop")
+    return render(request, "engagement/stop.html", context | {"crumbs": crumbs})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@master_page
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give up a draft or a scheduled broadcast, after a confirmation."""
+    broadcast = _own(request, pk)
+    if not broadcast.editable:
+        messages.info(request, "This broadcast cannot be cancelled any more.")
+        return redirect("engagement:broadcast", pk)
+    if request.method == "POST":
+        try:
+            broadcasting.cancel(broadcast)
+            messages.success(request, "Cancelled. Nobody got it, and your quota is untouched.")
+        except AlreadyLaunched as late:
+            messages.warning(request, str(late))
+        return redirect("engagement:broadcast", pk)
+    crumbs = _crumbs(broadcast.title, url=reverse("engagement:broadcast", args=[pk]), end="Cancel")
+    return render(request, "engagement/cancel.html", {"broadcast": broadcast, "crumbs": crumbs})
+
+
+@require_POST
+@open_page
+def duplicate(request: HttpRequest, pk: int) -> HttpResponse:
+    """A new draft with the same message, opened in the composer."""
+    copy = broadcasting.duplicate(_own(request, pk), by=cast(ChatUser, request.user))
+    messages.success(request, "This is a copy. Change what you like, then send it.")
+    return redirect("engagement:edit", copy.pk)
+
+
+def _crumbs(title: str, *, url: str = "", end: str = "") -> list[tuple[str, str]]:
+    crumbs = [
+        ("Engagement Center", reverse("engagement:center")),
+        ("Customer Engagement", reverse("engagement:customers")),
+        (title, url),
+    ]
+    return [*crumbs, (end, "")] if end else crumbs

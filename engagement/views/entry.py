@@ -1,0 +1,57 @@
+"""The door of Customer Engagement: master accounts enter, eligible ones write (R2, R3, D8)."""
+
+from __future__ import annotations
+
+from functools import wraps
+from typing import Any, cast
+
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponseBase
+from django.utils import timezone
+
+from engagement.overview import Situation, look_up
+from sellers.access import SellerRequest, View, master_required
+from sellers.templatetags.portal import local_weekday
+
+
+class CenterRequest(SellerRequest):
+    """A request of a master account, with its shop's situation."""
+
+    situation: Situation
+
+
+def master_page(view: View) -> View:
+    """Open a view to master accounts, eligible or not, and look up their situation."""
+
+    @master_required
+    @wraps(view)
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        entering = cast(CenterRequest, request)
+        entering.situation = look_up(entering.seller, now=timezone.now())
+        return view(request, *args, **kwargs)
+
+    return inner
+
+
+def open_page(view: View) -> View:
+    """Open a view to master accounts whose shop may send this week; others read what is missing."""
+
+    @master_page
+    @wraps(view)
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        situation = cast(CenterRequest, request).situation
+        if not situation.open:
+            raise PermissionDenied(why_closed(situation))
+        return view(request, *args, **kwargs)
+
+    return inner
+
+
+def why_closed(situation: Situation) -> str:
+    """What an ineligible master account lacks, and when it is looked at again (R3, R5)."""
+    lacks = "; ".join(f"{each.label}: {each.short or each.value}" for each in situation.missing)
+    return (
+        "Your shop cannot send broadcasts this week. "
+        + (f"What is missing: {lacks}. " if lacks else "")
+        + f"Access changes with the next refresh, {local_weekday(situation.next_refresh, situation.market)}."
+    )
