@@ -85,6 +85,7 @@ class Message(models.Model):
     claimed_at = models.DateTimeField(null=True)
     replied_at = models.DateTimeField(null=True)
     reported_at = models.DateTimeField(null=True)
+    muted_at = models.DateTimeField(null=True)  # the buyer muted after it; stays when they unmute
 
     objects = MessageQuerySet.as_manager()
 

@@ -1,4 +1,5 @@
-"""What the chat reports of a message: read, clicked, voucher claimed, replied to, reported.
+"""What the chat reports of a message: read, clicked, voucher claimed, replied to, reported,
+muted after.
 
 Receipts may come late, twice, in any order and by thousands: the messages end the same. Each time is
 the earliest told (never before the sending), and nothing is ever taken back. A read is a watermark:
@@ -25,6 +26,7 @@ class Kind(models.TextChoices):
     CLAIMED = "claimed"
     REPLIED = "replied"
     REPORTED = "reported"
+    MUTED = "muted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Counts:
     claims: int = 0
     replies: int = 0
     reports: int = 0
+    mutes: int = 0
 
     def __add__(self, other: Counts) -> Counts:
         return Counts(
@@ -68,6 +71,7 @@ class Counts:
             claims=self.claims + other.claims,
             replies=self.replies + other.replies,
             reports=self.reports + other.reports,
+            mutes=self.mutes + other.mutes,
         )
 
 
@@ -100,16 +104,18 @@ WITH told AS MATERIALIZED (
     ) AS t (kind, seller_id, buyer_id, content_id, at, through)
 ), found AS (
     SELECT m.week, m.seller_id, m.buyer_id, m.content_id,
-           min(GREATEST(told.at, m.sent_at)) AS read_at,
+           min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind <> 'muted') AS read_at,
            min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind = 'clicked') AS clicked_at,
            min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind = 'claimed') AS claimed_at,
            min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind = 'replied') AS replied_at,
            min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind = 'reported') AS reported_at,
-           bool_or(m.read_at IS NULL) AS first_read,
+           min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind = 'muted') AS muted_at,
+           bool_or(m.read_at IS NULL AND told.kind <> 'muted') AS first_read,
            bool_or(m.clicked_at IS NULL AND told.kind = 'clicked') AS first_click,
            bool_or(m.claimed_at IS NULL AND told.kind = 'claimed') AS first_claim,
            bool_or(m.replied_at IS NULL AND told.kind = 'replied') AS first_reply,
-           bool_or(m.reported_at IS NULL AND told.kind = 'reported') AS first_report
+           bool_or(m.reported_at IS NULL AND told.kind = 'reported') AS first_report,
+           bool_or(m.muted_at IS NULL AND told.kind = 'muted') AS first_mute
     FROM told
     JOIN chat_message AS m
       ON m.buyer_id = told.buyer_id AND m.seller_id = told.seller_id AND NOT m.from_buyer
@@ -123,13 +129,14 @@ WITH told AS MATERIALIZED (
         clicked_at = LEAST(m.clicked_at, found.clicked_at),
         claimed_at = LEAST(m.claimed_at, found.claimed_at),
         replied_at = LEAST(m.replied_at, found.replied_at),
-        reported_at = LEAST(m.reported_at, found.reported_at)
+        reported_at = LEAST(m.reported_at, found.reported_at),
+        muted_at = LEAST(m.muted_at, found.muted_at)
     FROM found
     WHERE m.week = found.week AND m.seller_id = found.seller_id
       AND m.buyer_id = found.buyer_id AND m.content_id = found.content_id
     RETURNING m.week, m.seller_id, m.buyer_id, m.content_id, m.batch, m.read_at,
               found.first_read, found.first_click, found.first_claim, found.first_reply,
-              found.first_report
+              found.first_report, found.first_mute
 ), readers AS (
     SELECT seller_id, buyer_id, count(*) AS reads, array_agg(read_at) AS times
     FROM marked WHERE first_read AND batch IS NOT NULL
@@ -147,10 +154,10 @@ WITH told AS MATERIALIZED (
 SELECT week, seller_id, content_id, batch,
        count(*) FILTER (WHERE first_read), count(*) FILTER (WHERE first_click),
        count(*) FILTER (WHERE first_claim), count(*) FILTER (WHERE first_reply),
-       count(*) FILTER (WHERE first_report)
+       count(*) FILTER (WHERE first_report), count(*) FILTER (WHERE first_mute)
 FROM marked
 WHERE batch IS NOT NULL
-  AND (first_read OR first_click OR first_claim OR first_reply OR first_report)
+  AND (first_read OR first_click OR first_claim OR first_reply OR first_report OR first_mute)
 GROUP BY week, seller_id, content_id, batch
 ORDER BY week, seller_id, content_id, batch
 """

@@ -122,15 +122,17 @@ BATCH_MESSAGES = """
 WITH counted AS (
     SELECT week, seller_id, content_id, batch AS number,
            count(*) AS delivered, count(read_at) AS reads, count(clicked_at) AS clicks,
-           count(claimed_at) AS claims, count(replied_at) AS replies, count(reported_at) AS reports
+           count(claimed_at) AS claims, count(replied_at) AS replies, count(reported_at) AS reports,
+           count(muted_at) AS mutes
     FROM chat_message WHERE batch IS NOT NULL
     GROUP BY week, seller_id, content_id, batch
 )
 SELECT 'batch ' || COALESCE(batch.broadcast_id::text, 'of no broadcast, content ' || counted.content_id)
            || '/' || COALESCE(batch.number, counted.number),
-       concat_ws(' ', batch.delivered, batch.reads, batch.clicks, batch.claims, batch.replies, batch.reports),
+       concat_ws(' ', batch.delivered, batch.reads, batch.clicks, batch.claims, batch.replies, batch.reports,
+                 batch.mutes),
        concat_ws(' ', counted.delivered, counted.reads, counted.clicks, counted.claims, counted.replies,
-                 counted.reports)
+                 counted.reports, counted.mutes)
 FROM (
     engagement_batch AS batch
     JOIN engagement_broadcast AS broadcast ON broadcast.id = batch.broadcast_id
@@ -138,9 +140,11 @@ FROM (
   ON (counted.week, counted.seller_id, counted.content_id, counted.number)
    = (batch.week, batch.seller_id, broadcast.content_id, batch.number)
 WHERE (COALESCE(batch.delivered, 0), COALESCE(batch.reads, 0), COALESCE(batch.clicks, 0),
-       COALESCE(batch.claims, 0), COALESCE(batch.replies, 0), COALESCE(batch.reports, 0))
+       COALESCE(batch.claims, 0), COALESCE(batch.replies, 0), COALESCE(batch.reports, 0),
+       COALESCE(batch.mutes, 0))
    <> (COALESCE(counted.delivered, 0), COALESCE(counted.reads, 0), COALESCE(counted.clicks, 0),
-       COALESCE(counted.claims, 0), COALESCE(counted.replies, 0), COALESCE(counted.reports, 0))
+       COALESCE(counted.claims, 0), COALESCE(counted.replies, 0), COALESCE(counted.reports, 0),
+       COALESCE(counted.mutes, 0))
 """
 
 # a batch's sales and GMV are the orders credited to it
@@ -180,7 +184,7 @@ CHECKS = (
     ("I4", "selected", OUTCOMES),
     ("I9", "selected", SELECTED),
     ("I9", "delivered failed skipped stopped unknown", BATCH_OUTCOMES),
-    ("I9", "delivered reads clicks claims replies reports", BATCH_MESSAGES),
+    ("I9", "delivered reads clicks claims replies reports mutes", BATCH_MESSAGES),
     ("I9", "sales and GMV", BATCH_SALES),
     ("I9", "the memory", CONTACTS),
 )

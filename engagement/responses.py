@@ -14,8 +14,8 @@ from itertools import islice
 from django.db import connection, transaction
 
 from chat import receipts as chat_receipts
-from chat.models import Message
-from chat.receipts import BatchKey, Counts, Receipt
+from chat.models import Message, MessageQuerySet
+from chat.receipts import BatchKey, Counts, Kind, Receipt
 from customers.models import Buyer, Contact
 
 AT_ONCE = 5000  # receipts a transaction: as many as the chat takes in one statement
@@ -66,8 +66,7 @@ def mute_shop(*, seller_id: int, buyer_id: int, at: datetime) -> bool:
     unmuted = Contact.objects.filter(seller_id=seller_id, buyer_id=buyer_id, muted_at__isnull=True)
     if not unmuted.update(muted_at=at):
         return False
-    cause = Message.objects.filter(seller_id=seller_id, buyer_id=buyer_id)
-    _count_mute(cause.of_broadcasts().filter(sent_at__lte=at).order_by("-sent_at").first())
+    _tell_mute(Message.objects.filter(seller_id=seller_id, buyer_id=buyer_id), at=at)
     return True
 
 
@@ -82,8 +81,7 @@ def mute_all(*, buyer_id: int, at: datetime) -> bool:
     """The buyer mutes every shop's CEM messages (D6), counted for the last one received."""
     if not Buyer.objects.filter(pk=buyer_id, muted_at__isnull=True).update(muted_at=at):
         return False
-    cause = Message.objects.filter(buyer_id=buyer_id)
-    _count_mute(cause.of_broadcasts().filter(sent_at__lte=at).order_by("-sent_at").first())
+    _tell_mute(Message.objects.filter(buyer_id=buyer_id), at=at)
     return True
 
 
@@ -92,15 +90,16 @@ def unmute_all(*, buyer_id: int) -> bool:
     return bool(Buyer.objects.filter(pk=buyer_id, muted_at__isnull=False).update(muted_at=None))
 
 
-def _count_mute(cause: Message | None) -> None:
-    if cause is not None and cause.batch is not None:
-        key = BatchKey(cause.week, cause.seller_id, cause.content_id, cause.batch)
-        _add({key: Counts()}, mutes=1)
+def _tell_mute(thread: MessageQuerySet, *, at: datetime) -> None:
+    """A mute counts for the CEM message last received before it, once however often it is undone."""
+    cause = thread.of_broadcasts().filter(sent_at__lte=at).order_by("-sent_at").first()
+    if cause is not None:
+        apply([Receipt(Kind.MUTED, cause.seller_id, cause.buyer_id, at, content_id=cause.content_id)])
 
 
-def _add(gained: Mapping[BatchKey, Counts], *, mutes: int = 0) -> None:
+def _add(gained: Mapping[BatchKey, Counts]) -> None:
     if not gained:
         return
-    rows = [(*key, c.reads, c.clicks, c.claims, c.replies, c.reports, mutes) for key, c in gained.items()]
+    rows = [(*key, c.reads, c.clicks, c.claims, c.replies, c.reports, c.mutes) for key, c in gained.items()]
     with connection.cursor() as cursor:
         cursor.execute(ADD, [list(column) for column in zip(*rows, strict=True)])

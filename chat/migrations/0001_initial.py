@@ -128,6 +128,7 @@ class Migration(migrations.Migration):
                 ("claimed_at", models.DateTimeField(null=True)),
                 ("replied_at", models.DateTimeField(null=True)),
                 ("reported_at", models.DateTimeField(null=True)),
+                ("muted_at", models.DateTimeField(null=True)),
                 (
                     "buyer",
                     models.ForeignKey(

@@ -45,7 +45,7 @@ def test_repeated_receipts_gain_nothing():
         Receipt(kind, contact.seller_id, contact.buyer_id, minutes(1), content_id=message.content_id)
         for kind in Kind
     ]
-    assert list(receipts.apply(told * 2).values()) == [Counts(1, 1, 1, 1, 1)]
+    assert list(receipts.apply(told * 2).values()) == [Counts(1, 1, 1, 1, 1, 1)]
     before = marks()
     assert receipts.apply(told) == {}
     assert marks() == before

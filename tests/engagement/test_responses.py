@@ -64,6 +64,7 @@ def test_a_mute_is_counted_once_for_the_last_message_before_it(sent):
     assert responses.mute_shop(**key, at=LATER)
     assert not responses.mute_shop(**key, at=LATER)
     assert responses.unmute_shop(**key)
+    assert responses.mute_shop(**key, at=LATER)
 
     first, second = sent.batches().order_by("number")
     assert (first.mutes, second.mutes) == (0, 1)
