@@ -36,8 +36,11 @@ def look_back() -> None:
     attribution.look_back(now=timezone.now())
 
 
-@shared_task
+@shared_task(soft_time_limit=1800, time_limit=1860)
 def tick() -> None:
-    """Run the weekly jobs that are due, then launch the broadcasts whose time has come."""
+    """Run the weekly jobs that are due, then launch the broadcasts whose time has come.
+
+    A refresh of a million sellers in one market takes minutes; the next ticks pass it by.
+    """
     weekly_review.run_due(now=timezone.now())
     broadcasting.launch_due(now=timezone.now())
