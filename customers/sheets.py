@@ -193,7 +193,9 @@ def _rows(stream: TextIO, reading: Reading) -> Iterator[list[Any] | _Unreadable]
             for cells in reader:
                 line, previous = previous + 1, reader.line_num
                 if len(cells) == width:
-                    row: list[Any] = [line, *cells] if straight else [line, *(cells[place] for place in order)]
+                    row: list[Any] = (
+                        [line, *cells] if straight else [line, *(cells[place] for place in order)]
+                    )
                     if secret and row[secret]:
                         reading.secrets[line] = row[secret]
                         row[secret] = ""
