@@ -32,8 +32,8 @@ EXAMPLE_BUYER = "Ana Reyes"
 FOUND_PRODUCTS = 6
 
 
-@require_safe
 @open_page
+@require_safe
 def show_audience(request: HttpRequest) -> HttpResponse:
     """The exact waterfall of a scenario, as admission would find it now."""
     situation = cast(CenterRequest, request).situation
@@ -70,8 +70,8 @@ def audience(situation: Situation, scenario: Scenario | None) -> dict[str, Any]:
     }
 
 
-@require_POST
 @open_page
+@require_POST
 def show_preview(request: HttpRequest) -> HttpResponse:
     """The message as the buyer's phone shows it, when it starts, and who would get it twice (R12)."""
     situation = cast(CenterRequest, request).situation
@@ -122,8 +122,8 @@ def _count_repeated(situation: Situation, content: Content, scenario: Scenario |
     return overlap.count_repeated(surveyed, same) if surveyed else 0
 
 
-@require_safe
 @open_page
+@require_safe
 def pick_products(request: HttpRequest) -> HttpResponse:
     """The picker: what is picked, after adding or removing one, and what a search finds."""
     seller = cast(CenterRequest, request).seller

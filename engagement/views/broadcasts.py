@@ -35,8 +35,8 @@ def _own(request: HttpRequest, pk: int) -> Broadcast:
     )
 
 
-@require_safe
 @master_page
+@require_safe
 def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
     """A broadcast of any state: its message, its way, its customers."""
     broadcast = _own(request, pk)
@@ -65,8 +65,8 @@ def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "engagement/broadcast.html", context)
 
 
-@require_safe
 @master_page
+@require_safe
 def show_progress(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that grows by itself."""
     return render(request, "engagement/_progress.html", _progress(request, _own(request, pk)))
@@ -90,8 +90,8 @@ def _progress(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     }
 
 
-@require_safe
 @master_page
+@require_safe
 def export_recipients(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """Every recipient with rank, score, reason and outcome, as a file."""
     broadcast = _own(request, pk)
@@ -106,8 +106,8 @@ def _row(line: selection.Line, market: Market) -> tuple[object, ...]:
     return (line.rank, line.buyer, line.score, line.reason, line.outcome, line.note, *local, line.orders)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @master_page
+@require_http_methods(["GET", "HEAD", "POST"])
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop in mid-send, after a confirmation and with a reason; nothing delivered is recalled (D1)."""
     broadcast, now = _own(request, pk), cast(CenterRequest, request).situation.now
@@ -128,8 +128,8 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "engagement/stop.html", context | {"crumbs": crumbs})
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @master_page
+@require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Give up a draft or a scheduled broadcast, after a confirmation."""
     broadcast = _own(request, pk)
@@ -147,8 +147,8 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "engagement/cancel.html", {"broadcast": broadcast, "crumbs": crumbs})
 
 
-@require_POST
 @open_page
+@require_POST
 def duplicate(request: HttpRequest, pk: int) -> HttpResponse:
     """A new draft with the same message, opened in the composer."""
     copy = broadcasting.duplicate(_own(request, pk), by=cast(ChatUser, request.user))

@@ -15,8 +15,8 @@ from engagement.views.entry import CenterRequest, master_page
 LATEST = 5
 
 
-@require_safe
 @master_page
+@require_safe
 def show_center(request: HttpRequest) -> HttpResponse:
     """The week's standing, the latest broadcasts, and the ways on; a locked card where it is closed."""
     situation = cast(CenterRequest, request).situation

@@ -24,8 +24,8 @@ from sellers.models import ChatUser
 from sellers.templatetags.portal import local_time
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @open_page
+@require_http_methods(["GET", "HEAD", "POST"])
 def compose(request: HttpRequest) -> HttpResponse:
     """A new broadcast: written, kept as a draft, sent or scheduled."""
     if request.method == "POST":
@@ -36,8 +36,8 @@ def compose(request: HttpRequest) -> HttpResponse:
     return _show(request, form, broadcast=None)
 
 
-@require_http_methods(["GET", "HEAD", "POST"])
 @open_page
+@require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """A draft or a scheduled broadcast, changed until it is sent."""
     user = cast(ChatUser, request.user)

@@ -19,8 +19,8 @@ from quotas.models import Scenario
 PER_PAGE = 10
 
 
-@require_safe
 @master_page
+@require_safe
 def show_customers(request: HttpRequest) -> HttpResponse:
     """The scenarios with their room, and the shop's broadcasts; a locked card where it is closed."""
     situation = cast(CenterRequest, request).situation
@@ -43,8 +43,8 @@ def show_customers(request: HttpRequest) -> HttpResponse:
     return render(request, "engagement/customers.html", context)
 
 
-@require_safe
 @open_page
+@require_safe
 def show_rooms(request: HttpRequest) -> HttpResponse:
     """The scenario cards with their counts, for a shop whose contacts take a moment to count (P5)."""
     situation = cast(CenterRequest, request).situation

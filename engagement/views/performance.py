@@ -33,15 +33,15 @@ COLUMNS = (
 )  # fmt: skip
 
 
-@require_safe
 @master_page
+@require_safe
 def show_performance(request: HttpRequest) -> HttpResponse:
     """View Performance opens with the broadcasts."""
     return redirect("engagement:performance-broadcasts")
 
 
-@require_safe
 @master_page
+@require_safe
 def show_broadcasts(request: HttpRequest) -> HttpResponse:
     """Broadcast Performance: a line a broadcast, sorted as you like, and the totals."""
     situation = cast(CenterRequest, request).situation
@@ -66,8 +66,8 @@ def show_broadcasts(request: HttpRequest) -> HttpResponse:
     return render(request, "engagement/performance_broadcasts.html", context)
 
 
-@require_safe
 @master_page
+@require_safe
 def export_broadcasts(request: HttpRequest) -> StreamingHttpResponse:
     """The same lines as a file."""
     market = cast(CenterRequest, request).seller.market
@@ -117,8 +117,8 @@ def _percent(figures: Figures) -> float | str:
     return round(figures.reads / figures.delivered * 100, 4) if figures.delivered else ""
 
 
-@require_safe
 @master_page
+@require_safe
 def show_seller(request: HttpRequest) -> HttpResponse:
     """Seller Performance: criteria, tier, quota and growth, each with what it rests on (R9)."""
     situation = cast(CenterRequest, request).situation
