@@ -187,6 +187,14 @@ def _apply(receipts: tuple[Receipt, ...]) -> dict[BatchKey, Counts]:
         "throughs": [receipt.through for receipt in receipts],
     }
     with connection.cursor() as cursor:
-        cursor.execute(LOCK_CONTACTS, columns)
+        lock_contacts(receipts)
         cursor.execute(MARK, columns)
         return {BatchKey(*row[:4]): Counts(*row[4:]) for row in cursor.fetchall()}
+
+
+def lock_contacts(receipts: Iterable[Receipt]) -> None:
+    """Lock the contacts of these receipts, in key order, until the transaction ends."""
+    keys = [(receipt.seller_id, receipt.buyer_id) for receipt in receipts]
+    with connection.cursor() as cursor:
+        sellers, buyers = [key[0] for key in keys], [key[1] for key in keys]
+        cursor.execute(LOCK_CONTACTS, {"sellers": sellers, "buyers": buyers})
