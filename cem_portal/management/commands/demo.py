@@ -1,28 +1,43 @@
-"""`manage.py demo`: a marketplace to try the portal on."""
+"""`manage.py demo`: a marketplace to try the portal on, made up or from real data."""
 
+import time
 from argparse import ArgumentParser
 from datetime import date
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
 
-from cem_portal.demo import tmall
+from cem_portal.demo import ownership, tmall
+from cem_portal.demo.figures import count_rows
+from cem_portal.demo.making import make
+from cem_portal.demo.world import SIZES
 from customers.sheets import BadInput
+from engagement import books
 from sellers.models import Market
+
+SEED = 20_261_122
 
 
 class Command(BaseCommand):
-    help = "Load a marketplace to try the portal on."
+    help = (
+        "Fill an empty database with a made-up marketplace whose last eight weeks were lived through. "
+        "Everybody signs in with the password `demo`: advance, basic, almost, nodata, advance-sub, "
+        "support, admin."
+    )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--seed", type=int, default=SEED, help="another seed, another marketplace")
+        parser.add_argument("--size", choices=SIZES, default="full", help="small is for tests")
+        parser.add_argument(
+            "--if-empty", action="store_true", help="do nothing where the database holds anything already"
+        )
         parser.add_argument(
             "--from",
             dest="source",
             nargs=2,
             metavar=("WHAT", "DIR"),
-            required=True,
             help="load real data instead: tmall and the folder of its files",
         )
         parser.add_argument(
@@ -39,20 +54,40 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        what, directory = options["source"]
+        self.began = time.monotonic()
+        if options["source"]:
+            self.load_real(*options["source"], as_of=options["as_of"], metrics=options["metrics"])
+        else:
+            self.make_up(seed=options["seed"], size=options["size"], if_empty=options["if_empty"])
+
+    def say(self, text: str) -> None:
+        self.stdout.write(f"  {time.monotonic() - self.began:4.0f} s  {text}")
+        self.stdout.flush()
+
+    def make_up(self, *, seed: int, size: str, if_empty: bool) -> None:
+        holds = ownership.what_it_holds()
+        if holds and if_empty:
+            return
+        if holds:
+            raise CommandError(
+                f"This database holds {holds} already, and the demo never mixes with other data. "
+                "Nothing was changed. `make reset` empties the portal's own database."
+            )
+        make(size=SIZES[size], seed=seed, now=timezone.now(), say=self.say, at_once=size == "full")
+        self.say("Checking the books …")
+        found = books.discrepancies()
+        if found:
+            raise CommandError(f"{len(found):,} figures of the demo disagree with their rows: {found[0]}.")
+        self.say(f"The demo stands: {count_rows()}. The books are right.")
+
+    def load_real(self, what: str, directory: str, *, as_of: date | None, metrics: Path | None) -> None:
         if what != "tmall":
             raise CommandError(f"There is no data called {what}: name tmall.")
         if Market.objects.exclude(code=tmall.MARKET).exists():
             raise CommandError("This database holds another marketplace; the demo wants one of its own.")
-        start = monotonic()
         try:
-            tmall.load(
-                Path(directory),
-                as_of=options["as_of"],
-                metrics=options["metrics"],
-                report=self.stdout.write,
-            )
+            tmall.load(Path(directory), as_of=as_of, metrics=metrics, report=self.stdout.write)
         except (tmall.NotTheSample, BadInput) as error:
             faults = [str(fault) for fault in getattr(error, "faults", [])]
             raise CommandError("\n".join([*faults, str(error)])) from error
-        self.stdout.write(f"Done in {monotonic() - start:,.1f} s.")
+        self.stdout.write(f"Done in {time.monotonic() - self.began:,.1f} s.")
