@@ -19,7 +19,11 @@ from sellers.models import Market, Seller, SellerOwned
 KEPT_TIMES = 5  # how many of the latest times a contact keeps per kind of fact
 
 
-@pghistory.track(pghistory.UpdateEvent("erased"), fields=["erased_at"], model_name="BuyerEvent")
+@pghistory.track(
+    pghistory.InsertEvent("erased", condition=pghistory.Q(new__erased_at__isnull=False)),
+    fields=["erased_at"],
+    model_name="BuyerEvent",
+)
 class Buyer(models.Model):
     """A customer of the marketplace, in one market."""
 

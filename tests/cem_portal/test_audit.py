@@ -139,6 +139,8 @@ def test_a_buyers_mute_leaves_no_event():
     buyer.muted_at = NOW
     buyer.save()
     assert not buyer.events.exists()
+    erased = BuyerFactory(erased_at=NOW)
+    assert labels(erased.events) == ["erased"]
 
 
 def test_deleting_a_user_keeps_their_trail():
