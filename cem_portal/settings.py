@@ -39,7 +39,7 @@ INSTALLED_APPS = [
     "chat",
     "customers",
     "sellers",
-    "django.contrib.admin",
+    "cem_portal.admin_config.PortalAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -208,6 +208,7 @@ if env.bool("BEHIND_PROXY", default=False):
 
 LANGUAGE_CODE = "en"
 USE_I18N = True
+FORMAT_MODULE_PATH = "cem_portal.formats"
 USE_TZ = True
 TIME_ZONE = "UTC"  # each market has its own zone; pages name it
 
@@ -256,6 +257,8 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 CELERY_BEAT_SYNC_EVERY = 1
 
 IMPORT_EXPORT_USE_TRANSACTIONS = True
+IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"
+IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
 IMPORT_EXPORT_ESCAPE_FORMULAE_ON_EXPORT = True
 
 # --- The audit trail (I8) ------------------------------------------------------------------

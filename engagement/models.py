@@ -148,7 +148,7 @@ class Broadcast(models.Model):
     def editable(self) -> bool:
         return self.status in (self.Status.DRAFT, self.Status.SCHEDULED)
 
-    def batches(self) -> QuerySet[Batch]:
+    def batches(self) -> BatchQuerySet:
         return Batch.objects.filter(**self._key())
 
     def recipients(self) -> QuerySet[Recipient]:

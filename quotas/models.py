@@ -175,6 +175,7 @@ class Growth(models.Model):
     objects = SellerOwned["Growth"].as_manager()
 
     class Meta:
+        verbose_name = "growth calculation"
         ordering = ["-week"]
         constraints = [
             # growth.weigh: the weeks reached so far; Seller Performance

@@ -57,6 +57,16 @@ class Market(models.Model):
         """The local calendar day of a moment."""
         return self.local(moment).date()
 
+    def stop_sending(self, *, reason: str, now: datetime) -> bool:
+        """Stop all sending in this market from the next batch on (D16). False when it was stopped."""
+        running = Market.objects.filter(pk=self.pk, sending_stopped_at__isnull=True)
+        return bool(running.update(sending_stopped_at=now, sending_stopped_reason=reason[:200]))
+
+    def resume_sending(self) -> bool:
+        """Let sending go on: the sweep finds the batches that waited. False when it was running."""
+        stopped = Market.objects.filter(pk=self.pk, sending_stopped_at__isnull=False)
+        return bool(stopped.update(sending_stopped_at=None, sending_stopped_reason=""))
+
 
 M = TypeVar("M", bound=models.Model, covariant=True)
 
@@ -114,6 +124,8 @@ class ChatUser(AbstractUser):
     )
 
     class Meta(AbstractUser.Meta):
+        verbose_name = "chat user"
+        verbose_name_plural = "chat users"
         constraints = [
             models.UniqueConstraint(
                 fields=["seller"],

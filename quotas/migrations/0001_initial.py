@@ -288,6 +288,7 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
+                "verbose_name": "growth calculation",
                 "ordering": ["-week"],
                 "constraints": [
                     models.UniqueConstraint(fields=("seller", "week"), name="one_growth_per_week"),

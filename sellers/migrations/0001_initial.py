@@ -167,8 +167,8 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "verbose_name": "user",
-                "verbose_name_plural": "users",
+                "verbose_name": "chat user",
+                "verbose_name_plural": "chat users",
                 "abstract": False,
             },
             managers=[

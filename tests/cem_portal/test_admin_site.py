@@ -1,0 +1,325 @@
+"""The admin as a whole: who may do what, how staff get in, and that no page breaks the browser's rules."""
+
+from urllib.parse import urlencode
+
+import pytest
+from django.contrib import admin
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group
+from django.db import models
+from django.urls import reverse
+
+from eligibility.models import Evaluation, Metrics
+from engagement import broadcasting, delivery
+from quotas.models import Allowance, Growth, Scenario
+from sellers.models import ChatUser
+from tests.factories import (
+    NOW,
+    PASSWORD,
+    WEEK,
+    BroadcastFactory,
+    ChatUserFactory,
+    MasterFactory,
+    StaffFactory,
+    follow,
+    open_week,
+)
+
+# What an administrator may do beyond viewing; support may do none of it.
+CHANGED_BY_ADMINISTRATORS = {
+    "auth.Group": "add change delete",
+    "sellers.Market": "change",
+    "sellers.Seller": "add change",
+    "sellers.ChatUser": "add change",
+    "eligibility.Policy": "add",
+    "eligibility.Metrics": "add",
+    "quotas.Scenario": "add change",
+    "quotas.Allowance": "add",
+    "axes.AccessAttempt": "change delete",
+    "axes.AccessFailureLog": "change delete",
+    "axes.AccessLog": "change delete",
+    "django_celery_beat.PeriodicTask": "add change delete",
+    "django_celery_beat.ClockedSchedule": "add change delete",
+    "django_celery_beat.CrontabSchedule": "add change delete",
+    "django_celery_beat.SolarSchedule": "add change delete",
+    "django_celery_beat.IntervalSchedule": "add change delete",
+}
+READ_ONLY = {
+    "customers.Buyer", "eligibility.Job", "eligibility.Evaluation", "eligibility.Standing", "quotas.Quota",
+    "quotas.LedgerEntry", "quotas.Growth", "engagement.Broadcast",
+}  # fmt: skip
+# Each deed, and whether support may do it.
+DEEDS = {
+    ("sellers.Market", "stop-sending"): True,
+    ("sellers.Market", "resume-sending"): True,
+    ("sellers.ChatUser", "close"): False,
+    ("quotas.Quota", "adjust"): True,
+    ("engagement.Broadcast", "stop"): True,
+    ("customers.Buyer", "erase"): False,
+}
+TABLES = {model._meta.label: model for model in admin.site._registry}
+
+
+def address(model, page, *args):
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_{page}", args=args)
+
+
+def support(**options):
+    user = StaffFactory(**options)
+    user.groups.add(Group.objects.get(name="Support"))
+    return user
+
+
+@pytest.fixture
+def marketplace(db):
+    """A row in every table that the admin shows, but the foreign ones."""
+    seller = MasterFactory().seller
+    open_week(seller, limit=10)
+    follow(seller, 3)
+    broadcast = BroadcastFactory(seller=seller)
+    broadcasting.launch(broadcast, now=NOW)
+    delivery.deliver_next_batch(now=NOW)
+    Metrics.objects.create(seller=seller, as_of=NOW, rating=90)
+    Growth.objects.create(
+        seller=seller,
+        week=WEEK,
+        delivered=100,
+        read=9,
+        target=9,
+        reached=True,
+        weeks_reached=1,
+        multiplier="1.2",
+    )
+    return broadcast
+
+
+# --- Permissions
+
+
+def test_every_table_of_the_admin_is_declared():
+    assert set(TABLES) == set(CHANGED_BY_ADMINISTRATORS) | READ_ONLY
+
+
+def test_every_deed_is_declared():
+    found = {
+        (model._meta.label, deed.slug)
+        for model, model_admin in admin.site._registry.items()
+        for deed in getattr(model_admin, "deeds", ())
+    }
+    assert found == set(DEEDS)
+
+
+def test_tables_with_composite_keys_stay_out():
+    assert not [m for m in TABLES.values() if isinstance(m._meta.pk, models.CompositePrimaryKey)]
+
+
+@pytest.mark.parametrize("label", sorted(TABLES))
+@pytest.mark.django_db
+def test_support_views_every_table_and_changes_none(label, client, rf):
+    model = TABLES[label]
+    request = rf.get("/")
+    request.user = support()
+    found = admin.site._registry[model].get_model_perms(request)
+    assert found == {"add": False, "change": False, "delete": False, "view": True}
+    client.force_login(request.user)
+    assert client.get(address(model, "changelist")).status_code == 200
+    assert client.get(address(model, "add")).status_code == 403
+    assert client.post(address(model, "add"), {}).status_code == 403
+
+
+@pytest.mark.parametrize("label", sorted(TABLES))
+@pytest.mark.django_db
+def test_administrators_change_what_is_declared_and_no_more(label, rf):
+    request = rf.get("/")
+    request.user = StaffFactory(is_superuser=True)
+    found = admin.site._registry[TABLES[label]].get_model_perms(request)
+    allowed = set(CHANGED_BY_ADMINISTRATORS.get(label, "").split())
+    assert {name for name, may in found.items() if may} == {"view"} | allowed
+
+
+@pytest.mark.parametrize(
+    "label", sorted(READ_ONLY | {"eligibility.Policy", "quotas.Allowance", "quotas.Scenario"})
+)
+def test_support_opens_each_page_and_cannot_post_to_it(label, client, marketplace):
+    model = TABLES[label]
+    row = model._default_manager.first()
+    client.force_login(support())
+    page = address(model, "change", row.pk)
+    assert client.get(page).status_code == 200
+    assert client.post(page, {}).status_code == 403
+    assert client.post(address(model, "delete", row.pk), {"post": "yes"}).status_code == 403
+    assert client.get(address(model, "history", row.pk)).status_code == 200
+
+
+@pytest.mark.parametrize(("label", "slug"), sorted(DEEDS))
+def test_support_does_only_its_deeds(label, slug, client, marketplace):
+    model = TABLES[label]
+    row = model._default_manager.first()
+    client.force_login(support())
+    url = f"{address(model, slug)}?{urlencode({'ids': row.pk})}"
+    expected = {200, 302} if DEEDS[label, slug] else {403}
+    assert client.get(url).status_code in expected
+    assert client.post(url, {}).status_code in expected
+    page = client.get(address(model, "change", row.pk)).content.decode()
+    deed = next(d for d in admin.site._registry[model].deeds if d.slug == slug)
+    assert (url.replace("&", "&amp;") in page) == (DEEDS[label, slug] and not deed.closed(row))
+
+
+def test_support_changes_no_password_and_no_user(client, marketplace):
+    client.force_login(support())
+    master = ChatUser.objects.get(is_master=True)
+    set_password = reverse("admin:auth_user_password_change", args=[master.pk])
+    assert client.get(set_password).status_code == 403
+    assert client.post(set_password, {"password1": "x", "password2": "x"}).status_code == 403
+    assert client.get(address(ChatUser, "change", master.pk)).status_code == 200
+    assert client.post(address(ChatUser, "change", master.pk), {"is_staff": "on"}).status_code == 403
+    for page in ("import", "process_import"):
+        assert client.post(address(Metrics, page), {}).status_code == 403
+
+
+def test_staff_of_no_group_see_nothing(client, marketplace):
+    client.force_login(StaffFactory())
+    assert "You may not view anything here" in client.get(reverse("admin:index")).content.decode()
+    for model in TABLES.values():
+        assert client.get(address(model, "changelist")).status_code == 403
+
+
+@pytest.mark.django_db
+def test_what_is_append_only_has_no_bulk_deletion(rf):
+    request = rf.get("/")
+    request.user = StaffFactory(is_superuser=True)
+    for model in (Evaluation, Allowance, Scenario, ChatUser):
+        assert "delete_selected" not in admin.site._registry[model].get_actions(request)
+
+
+# --- Getting in
+
+
+def sign_in(client, user):
+    return client.post("/sign-in/", {"username": user.username, "password": PASSWORD}, follow=True)
+
+
+@pytest.mark.django_db
+def test_staff_sign_in_at_the_common_page_and_land_in_the_admin(client):
+    response = sign_in(client, support())
+    assert response.redirect_chain[-1][0] == "/admin/"
+    assert "Find a seller" in response.content.decode()
+
+
+@pytest.mark.parametrize("page", ["/admin/", "/admin/login/", "/admin/sellers/seller/"])
+@pytest.mark.parametrize("factory", [MasterFactory, ChatUserFactory])
+@pytest.mark.django_db
+def test_a_sellers_person_gets_a_page_that_says_why_not(client, page, factory):
+    client.force_login(factory())
+    response = client.get(page)
+    assert response.status_code == 403
+    assert "The admin is for the marketplace&#x27;s staff" in response.content.decode()
+
+
+@pytest.mark.parametrize("page", ["/admin/", "/admin/login/", "/admin/quotas/quota/"])
+@pytest.mark.django_db
+def test_a_stranger_is_asked_to_sign_in_once(client, page):
+    response = client.get(page, follow=True)
+    assert response.redirect_chain[-1][0].startswith("/sign-in/?next=/admin/")
+    assert response.status_code == 200
+
+
+@pytest.mark.django_db
+def test_signing_out_leads_back_to_the_common_page(client):
+    client.force_login(support())
+    response = client.post(reverse("admin:logout"))
+    assert (response.status_code, response.url) == (302, "/sign-in/")
+
+
+@pytest.mark.django_db
+def test_a_deed_is_logged_with_its_reason(client, marketplace):
+    chief = StaffFactory(is_superuser=True)
+    client.force_login(chief)
+    market = marketplace.seller.market
+    client.post(f"{address(type(market), 'stop-sending')}?ids={market.pk}", {"reason": "a test"})
+    assert LogEntry.objects.get(user=chief).get_change_message() == "Stop all sending: a test"
+
+
+# --- In the browser
+
+
+def pages_of_the_admin():
+    """Every kind of page: lists, new, one row, its history, its deeds, imports and exports."""
+    yield from ("/admin/", "/admin/password_change/", "/admin/sellers/")
+    for model, model_admin in admin.site._registry.items():
+        row = model._default_manager.first()
+        yield address(model, "changelist")
+        if model_admin.has_add_permission(_Everything):
+            market = f"?market={row.market_id}" if model._meta.label == "eligibility.Policy" else ""
+            yield address(model, "add") + market
+        if row is not None:
+            yield address(model, "change", row.pk)
+            yield address(model, "history", row.pk)
+        for deed in getattr(model_admin, "deeds", ()):
+            if row is not None and not deed.closed(row):
+                yield f"{address(model, deed.slug)}?ids={row.pk}"
+        for page in ("import", "export"):
+            if hasattr(model_admin, f"{page}_action") and (page == "export" or model is Metrics):
+                yield address(model, page)
+    yield reverse("admin:auth_user_password_change", args=[ChatUser.objects.first().pk])
+
+
+class _Everything:
+    """A request of somebody who may do everything."""
+
+    class user:
+        has_perm = staticmethod(lambda *args: True)
+
+
+@pytest.fixture
+def signed_in(page, live_server, transactional_db):
+    seller = MasterFactory().seller
+    open_week(seller, limit=10)
+    follow(seller, 3)
+    broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
+    Metrics.objects.create(seller=seller, as_of=NOW, rating=90)
+    Growth.objects.create(
+        seller=seller,
+        week=WEEK,
+        delivered=100,
+        read=9,
+        target=9,
+        reached=True,
+        weeks_reached=1,
+        multiplier="1.2",
+    )
+    StaffFactory(username="chief", is_superuser=True)
+    page.goto(f"{live_server.url}/sign-in/")
+    page.fill("#id_username", "chief")
+    page.fill("#id_password", PASSWORD)
+    page.click("main button[type=submit]")
+    page.wait_for_url("**/admin/")
+    return page
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_no_page_of_the_admin_breaks_the_content_security_policy(signed_in, live_server):
+    page, complaints = signed_in, []
+    page.on(
+        "console", lambda message: message.type == "error" and complaints.append((page.url, message.text))
+    )
+    page.on("pageerror", lambda error: complaints.append((page.url, str(error))))
+    addresses = list(pages_of_the_admin())
+    assert len(addresses) > 60
+    for path in addresses:
+        response = page.goto(f"{live_server.url}{path}")
+        assert response.status == 200, path
+        assert "default-src 'self'" in response.headers["content-security-policy"]
+    assert complaints == []
+
+
+def test_support_stops_a_market_by_hand(signed_in, live_server):
+    page = signed_in
+    page.goto(f"{live_server.url}{reverse('admin:sellers_market_changelist')}")
+    page.click("#result_list tbody th a")
+    page.click("text=Stop all sending…")
+    page.fill("#id_reason", "phishing wave")
+    page.click("input[type=submit]")
+    page.wait_for_selector(".alarm")
+    assert "phishing wave" in page.inner_text(".alarm")
