@@ -14,7 +14,7 @@ endif
 export UV_LINK_MODE ?= copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup run reset bench test lint format lock manage clean
+.PHONY: help setup run reset bench pictures test lint format lock manage clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
@@ -53,6 +53,9 @@ test: setup ## The tests: make test ARGS="tests/quotas -k ledger"
 
 bench: setup ## Measure against plain SQL: make bench ARGS="--quick --json FILE"
 	$(PY) manage.py bench $(ARGS)
+
+pictures: setup ## The screenshots of README.md, from a running demo: make pictures PORT=8001
+	$(PY) manage.py take_pictures --address http://127.0.0.1:$(PORT) $(ARGS)
 
 lint: setup ## All checks of the code, its imports, templates, migrations and deployment settings
 	$(PY) -m ruff check .

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from io import StringIO
-from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -23,7 +22,8 @@ from django.db import connection
 from customers.statements import read_statements
 
 SHARED = read_statements(Path(__file__).parent / "sql" / "import.sql")
-BLOCK = 10_000  # rows
+BLOCK = 10_000  # rows at most in memory
+BLOCK_BYTES = 8_000_000  # likewise, where rows are absurdly long
 LONGEST_LINE = 1 << 20  # characters; a cell may have 131 072, the csv module's limit
 
 Progress = Callable[[str, int, int], None]  # (file, bytes read, bytes in all)
@@ -153,19 +153,14 @@ def read_sheet(sheet: Sheet, path: Path, *, progress: Progress) -> Reading:
     with connection.cursor() as cursor, _open(path) as stream:
         cursor.execute("DROP TABLE IF EXISTS import_row")
         cursor.execute(sheet.statements["table"])
-        rows = _rows(stream, reading)
-        while block := list(islice(rows, BLOCK)):
-            faults = [item for item in block if isinstance(item, _Unreadable)]
-            good = [item for item in block if not isinstance(item, _Unreadable)]
+        for good, faults in _blocks(stream, reading):
             text = _as_copy_text(good)
             if "\0" in text or not _is_unicode(text):
-                faults += [fault for row in good if (fault := _text_fault(row, reading.sheet))]
-                good = [row for row in good if not _text_fault(row, reading.sheet)]
-                text = _as_copy_text(good)
+                faults += [fault for row in good if (fault := _text_fault(row, sheet))]
+                text = _as_copy_text([row for row in good if not _text_fault(row, sheet)])
             with cursor.copy(SHARED["copy"]) as copy:
                 copy.write(text)
             _keep_unreadable(cursor, sheet, faults)
-            reading.rows += len(block)
             progress(sheet.file, min(stream.buffer.tell(), size), size)
         cursor.execute("ANALYZE import_row")
     return reading
@@ -179,34 +174,44 @@ class _Unreadable:
     cells: list[str]
 
 
-def _rows(stream: TextIO, reading: Reading) -> Iterator[list[Any] | _Unreadable]:
-    """Each row as [line, cell, …] in the sheet's order of columns."""
+def _blocks(stream: TextIO, reading: Reading) -> Iterator[tuple[list[list[Any]], list[_Unreadable]]]:
+    """A block's rows, each as [line, cell, …] in the sheet's order of columns, and its faults."""
     columns = reading.sheet.columns
     reader = csv.reader(_lines(stream), strict=True)
     header = next(reader)
     order = [header.index(column) for column in columns]
     straight = order == list(range(len(columns)))
     secret = columns.index(reading.sheet.secret) + 1 if reading.sheet.secret else 0
-    width, previous = len(columns), reader.line_num
-    while True:
-        try:
-            for cells in reader:
-                line, previous = previous + 1, reader.line_num
-                if len(cells) == width:
-                    row: list[Any] = (
-                        [line, *cells] if straight else [line, *(cells[place] for place in order)]
+    width, previous, finished = len(columns), reader.line_num, False
+    while not finished:
+        good: list[list[Any]] = []
+        faults: list[_Unreadable] = []
+        begun, full = stream.buffer.tell(), False
+        while not (finished or full):
+            try:
+                for cells in reader:
+                    line, previous = previous + 1, reader.line_num
+                    if len(cells) == width:
+                        good.append([line, *cells] if straight else [line, *(cells[n] for n in order)])
+                        if secret and good[-1][secret]:
+                            reading.secrets[line] = good[-1][secret]
+                            good[-1][secret] = ""
+                    elif cells:
+                        reason = f"The row has {len(cells):,} cells; the header names {width}."
+                        faults.append(_Unreadable(line, "", reason, [] if secret else cells))
+                    full = len(good) + len(faults) >= BLOCK or (
+                        line % 100 == 0 and stream.buffer.tell() - begun > BLOCK_BYTES
                     )
-                    if secret and row[secret]:
-                        reading.secrets[line] = row[secret]
-                        row[secret] = ""
-                    yield row
-                elif cells:
-                    reason = f"The row has {len(cells):,} cells; the header names {width}."
-                    yield _Unreadable(line, "", reason, [] if secret else cells)
-            return
-        except csv.Error as error:
-            line, previous = previous + 1, reader.line_num
-            yield _Unreadable(line, "", f"The row cannot be read as CSV: {error}.", [])
+                    if full:
+                        break
+                else:
+                    finished = True
+            except csv.Error as error:
+                line, previous = previous + 1, reader.line_num
+                faults.append(_Unreadable(line, "", f"The row cannot be read as CSV: {error}.", []))
+        reading.rows += len(good) + len(faults)
+        if good or faults:
+            yield good, faults
 
 
 def _as_copy_text(rows: list[Any]) -> str:
