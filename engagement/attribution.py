@@ -97,11 +97,12 @@ THOROUGH = timedelta(days=30)  # what each hour's look covers: late reports, can
 
 def credit_orders(*, since: datetime, now: datetime) -> int:
     """Credit the orders paid after `since` and by `now`. Returns how many were credited."""
-    return sum(_credit(market, since=since, now=now) for market in Market.objects.all())
+    return sum(credit_orders_of(market, since=since, now=now) for market in Market.objects.all())
 
 
 @transaction.atomic
-def _credit(market: Market, *, since: datetime, now: datetime) -> int:
+def credit_orders_of(market: Market, *, since: datetime, now: datetime) -> int:
+    """Credit one market's orders, as `credit_orders` does."""
     policy = Policy.objects.filter(market=market, effective_from__lte=now).order_by("-effective_from").first()
     if policy is None:
         return 0

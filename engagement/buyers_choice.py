@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 from django.db import transaction
 from django.db.models import F
 
 from chat import conversations
-from chat.models import Message
+from chat import receipts as chat_receipts
+from chat.models import Content, Message
 from chat.receipts import Kind, Receipt
 from customers.models import Buyer, Contact, Voucher
 from engagement import responses
@@ -65,6 +68,40 @@ def claim_voucher(message: Message, *, now: datetime) -> Voucher:
         [Receipt(Kind.CLAIMED, message.seller_id, message.buyer_id, now, content_id=message.content_id)]
     )
     return voucher
+
+
+@transaction.atomic
+def claim_vouchers(claims: Sequence[Receipt]) -> int:
+    """Claims as the marketplace tells them, many at once, by the rules of `claim_voucher`.
+
+    Who comes too late, or again, is passed over. Returns how many were claimed.
+    """
+    contents = {claim.content_id for claim in claims}
+    offers = Content.objects.filter(pk__in=[pk for pk in contents if pk], voucher__isnull=False)
+    voucher_of = dict(offers.values_list("pk", "voucher_id"))
+    chat_receipts.lock_contacts(claims)
+    rows = Voucher.objects.filter(pk__in=[pk for pk in voucher_of.values() if pk]).order_by("pk")
+    vouchers = {voucher.pk: voucher for voucher in rows.select_for_update(no_key=True)}
+    messages = Message.objects.filter(
+        seller__in={claim.seller_id for claim in claims}, buyer__in={claim.buyer_id for claim in claims}
+    )
+    received = set(messages.filter(content__in=contents).values_list("buyer_id", "content_id"))
+    claimed = messages.filter(content__voucher__in=vouchers, claimed_at__isnull=False)
+    holders = set(claimed.values_list("buyer_id", "content__voucher_id"))
+    kept = []
+    for claim in sorted(claims, key=attrgetter("at")):
+        voucher = vouchers.get(voucher_of.get(claim.content_id or 0) or 0)
+        if voucher is None or (claim.buyer_id, claim.content_id) not in received:
+            continue
+        if (claim.buyer_id, voucher.pk) in holders:
+            continue
+        if voucher.starts_at <= claim.at < voucher.ends_at and voucher.claimed < voucher.quantity:
+            voucher.claimed += 1
+            holders.add((claim.buyer_id, voucher.pk))
+            kept.append(claim)
+    Voucher.objects.bulk_update(vouchers.values(), ["claimed"])
+    responses.apply(kept)
+    return len(kept)
 
 
 def _one_claim_at_a_time(message: Message) -> None:
