@@ -56,7 +56,7 @@ evidence AS (
                   FROM customers_signal AS signal
                   WHERE signal.seller_id = contact.seller_id AND signal.buyer_id = contact.buyer_id
                     AND signal.kind IN ('followed', 'unfollowed') AND signal.at <= %(as_of)s
-                  ORDER BY signal.at DESC, signal.event DESC
+                  ORDER BY signal.at DESC, signal.event COLLATE "C" DESC
                   LIMIT 1
               ) ELSE contact.followed_times[1] <= %(as_of)s END
     ) AS own ON told.followers IS NULL
