@@ -12,10 +12,12 @@ from django.utils import timezone
 from cem_portal.demo import ownership, tmall
 from cem_portal.demo.figures import count_rows
 from cem_portal.demo.making import make
+from cem_portal.demo.shift import NothingToWaitFor, bring_near
 from cem_portal.demo.world import SIZES
 from customers.sheets import BadInput
+from eligibility.models import Job
 from engagement import books
-from sellers.models import Market
+from sellers.models import Market, Seller
 
 SEED = 20_261_122
 
@@ -53,9 +55,20 @@ class Command(BaseCommand):
             help="with --from: ratings, response rates and followers by shop (docs/data.md)",
         )
 
+        parser.add_argument(
+            "--to-sunday",
+            action="store_true",
+            help="let time pass until the next evaluation is a minute away",
+        )
+        parser.add_argument(
+            "--to-monday", action="store_true", help="let time pass until the next refresh is a minute away"
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         self.began = time.monotonic()
-        if options["source"]:
+        if options["to_sunday"] or options["to_monday"]:
+            self.let_time_pass(Job.Kind.EVALUATION if options["to_sunday"] else Job.Kind.REFRESH)
+        elif options["source"]:
             self.load_real(*options["source"], as_of=options["as_of"], metrics=options["metrics"])
         else:
             self.make_up(seed=options["seed"], size=options["size"], if_empty=options["if_empty"])
@@ -79,6 +92,20 @@ class Command(BaseCommand):
         if found:
             raise CommandError(f"{len(found):,} figures of the demo disagree with their rows: {found[0]}.")
         self.say(f"The demo stands: {count_rows()}. The books are right.")
+
+    def let_time_pass(self, kind: str) -> None:
+        try:
+            ownership.require_demo()
+            market = Seller.objects.get(chat_users__username="advance").market
+            due = bring_near(kind, market, now=timezone.now())
+        except (ownership.NotTheDemo, NothingToWaitFor, Seller.DoesNotExist) as error:
+            raise CommandError(str(error) or "There is no demo in this database.") from error
+        what = "evaluation" if kind == Job.Kind.EVALUATION else "refresh"
+        self.say(
+            f"Everything that happened is older now. The next {what} of {market} is due at "
+            f"{market.local(due):%H:%M:%S} {market.place} time, a minute from now, and beat runs it: "
+            "watch Engagement Center > Seller Performance, or Jobs in the admin."
+        )
 
     def load_real(self, what: str, directory: str, *, as_of: date | None, metrics: Path | None) -> None:
         if what != "tmall":
