@@ -267,18 +267,26 @@ class Size:
 def sizes(
     seller: Seller, scenarios: list[Scenario], *, policy: Policy, week: date, now: datetime
 ) -> dict[int, Size]:
-    """The size of every scenario by its id, in two scans of the seller's contacts, however many."""
+    """The size of every scenario by its id, in one scan of the seller's contacts, however many.
+
+    Grouped by what stands in the way, as the waterfall is.
+    """
     if not scenarios:
         return {}
     anybody = Audience(seller, scenarios[0], policy, week, None, now)
-    contacts = Contact.objects.filter(seller=seller)
+    rows: Any = anybody._sort_out(Contact.objects.filter(seller=seller))
     count = {
         f"of_{scenario.pk}": Count("buyer_id", filter=matching(scenario.conditions.all(), now=now))
         for scenario in scenarios
     }
-    matched = contacts.aggregate(**count)
-    reachable = anybody._sort_out(contacts).filter(CLEAR).aggregate(**count)
+    groups = list(rows.values("muted", "shop_capped", "market_capped").order_by().annotate(**count))
+    clear = [
+        group for group in groups if not (group["muted"] or group["shop_capped"] or group["market_capped"])
+    ]
     return {
-        scenario.pk: Size(matched[f"of_{scenario.pk}"], reachable[f"of_{scenario.pk}"])
+        scenario.pk: Size(
+            matched=sum(group[f"of_{scenario.pk}"] for group in groups),
+            reachable=sum(group[f"of_{scenario.pk}"] for group in clear),
+        )
         for scenario in scenarios
     }

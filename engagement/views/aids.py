@@ -47,15 +47,18 @@ def scenario_of(situation: Situation, pk: object) -> Scenario | None:
     return found.prefetch_related("conditions").first()
 
 
-def audience(situation: Situation, scenario: Scenario | None) -> dict[str, Any]:
-    """What the audience card shows of a scenario; without one, how to begin."""
+def audience(situation: Situation, scenario: Scenario | None, *, at_once: bool = True) -> dict[str, Any]:
+    """What the audience card shows of a scenario; without one, how to begin.
+
+    Not `at_once`: the page asks again for it, where counting takes a moment (P5).
+    """
     context: dict[str, Any] = {
         "situation": situation,
         "market": situation.market,
         "scenario": scenario,
     }
-    if scenario is None:
-        return context
+    if scenario is None or not at_once:
+        return context | {"later": scenario is not None}
     surveyed = Audience.survey(situation.seller, scenario, now=situation.now)
     assert surveyed is not None, "an open seller has a week"
     fall, quota, policy = surveyed.waterfall, surveyed.quota, situation.policy
@@ -108,7 +111,7 @@ def preview(
         "example_buyer": EXAMPLE_BUYER,
         "starts": starts,
         "quiet": starts > wanted,
-        "later": starts > situation.now,
+        "ahead": starts > situation.now,
         "repeated": _count_repeated(situation, content, scenario),
     }
 

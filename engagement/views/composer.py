@@ -17,6 +17,7 @@ from engagement.broadcasting import AlreadyLaunched
 from engagement.entitlement import Refused
 from engagement.forms import NOW, ComposerForm, initial_of
 from engagement.models import Broadcast
+from engagement.overview import is_large
 from engagement.views import aids
 from engagement.views.entry import CenterRequest, open_page
 from quotas.models import Scenario
@@ -134,7 +135,7 @@ def _show(request: HttpRequest, form: ComposerForm, *, broadcast: Broadcast | No
         "page_name": name,
         "picked": picked,
         **aids.preview(situation, content, picked=picked, scenario=scenario, send_at=send_at),
-        **aids.audience(situation, scenario),
+        **aids.audience(situation, scenario, at_once=not is_large(situation.seller)),
         "crumbs": [
             ("Engagement Center", reverse("engagement:center")),
             ("Customer Engagement", reverse("engagement:customers")),

@@ -55,7 +55,9 @@ def test_from_the_sign_in_to_a_message_that_was_read(live_server, page, browser,
     buyer.click("text=Blue mug")
     phone.close()
     funnel = page.locator("#progress .funnel")
-    expect(funnel.locator("tr", has_text="Seen by the buyer")).to_contain_text("33.3 % of 3 delivered", timeout=PATIENCE)
+    expect(funnel.locator("tr", has_text="Seen by the buyer")).to_contain_text(
+        "33.3 % of 3 delivered", timeout=PATIENCE
+    )
     expect(funnel.locator("tr", has_text="Opened a product")).to_contain_text(
         "33.3 % of 3 delivered", timeout=PATIENCE
     )

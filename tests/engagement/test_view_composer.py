@@ -50,6 +50,14 @@ def test_the_composer_opens_with_the_scenario_and_its_exact_waterfall(client, ma
     assert f'<option value="{scenario().pk}" selected>' in page.text
 
 
+def test_a_large_shops_waterfall_arrives_after_the_page(client, master, monkeypatch):
+    follow(master.seller, 2)
+    monkeypatch.setattr("engagement.overview.LARGE", 1)
+    page = client.get(f"{NEW}?scenario=followers")
+    assert f'hx-get="/engagement/broadcasts/audience/?scenario={scenario().pk}"' in page.text
+    assert "reached" not in page.text
+
+
 def test_quota_and_cap_show_in_the_sentence(client):
     user = sign_in(client, tier=Tier.ADVANCE, limit=4)
     follow(user.seller, 6)
