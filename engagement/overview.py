@@ -17,6 +17,7 @@ from engagement.models import Broadcast
 from quotas.growth import quota_of_week
 from quotas.models import Quota, Scenario
 from sellers.models import Market, Seller
+from sellers.templatetags.portal import local_time
 
 LARGE = 100_000  # contacts: above it counts arrive after the page (P5)
 
@@ -72,6 +73,26 @@ class Situation:
     @cached_property
     def next_evaluation(self) -> datetime:
         return calendar.next_evaluation(self.market, self.now)
+
+    @cached_property
+    def coming(self) -> Evaluation | None:
+        """Sunday's verdict while its Monday is still ahead: it changes nothing yet (R5)."""
+        later = Evaluation.objects.filter(seller=self.seller).select_related("policy").order_by("-week")
+        return (later.filter(week__gt=self.week) if self.week else later).first()
+
+    @property
+    def outlook(self) -> str:
+        """When what is looked at next, and from when it counts."""
+        if self.coming is not None:
+            return (
+                f"Evaluated {local_time(self.coming.evaluated_at, self.market)}: {self.coming.get_tier_display()} "
+                f"from the refresh, {local_time(self.next_refresh, self.market)}. "
+                f"Evaluated again {local_time(self.next_evaluation, self.market)}."
+            )
+        return (
+            f"Evaluated next {local_time(self.next_evaluation, self.market)}; "
+            f"access changes with the refresh, {local_time(self.next_refresh, self.market)}."
+        )
 
     @cached_property
     def day(self) -> date:

@@ -17,7 +17,6 @@ from engagement.seller_performance import review
 from engagement.views.entry import CenterRequest, master_page
 from quotas.models import Scenario
 from sellers.models import Market
-from sellers.templatetags.portal import local_time
 
 RANGES = {"7": "Last 7 days", "30": "Last 30 days", "90": "Last 90 days", "365": "Last 12 months"}
 DEFAULT_RANGE = "30"
@@ -127,8 +126,6 @@ def show_seller(request: HttpRequest) -> HttpResponse:
         "market": situation.market,
         "policy": situation.policy,
         "review": review(situation),
-        "coach": f"Evaluated next {local_time(situation.next_evaluation, situation.market)}; "
-        f"access changes with the refresh, {local_time(situation.next_refresh, situation.market)}.",
         "crumbs": _crumbs("Seller Performance"),
     }
     return render(request, "engagement/performance_seller.html", context)

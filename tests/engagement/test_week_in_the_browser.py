@@ -67,6 +67,7 @@ def test_a_locked_shop_earns_its_week_and_reaches_its_followers(shop, live_serve
     weekly_review.run_due(now=sunday)
     page.goto(f"{live_server.url}/engagement/customers/")
     expect(page.get_by_text("Closed for your shop this week")).to_be_visible()
+    expect(page.get_by_text("advance from the refresh")).to_be_visible()
     weekly_review.run_due(now=next_refresh(shop.market, sunday))
     page.reload()
     expect(page.get_by_text("Advance access")).to_be_visible()
@@ -80,6 +81,7 @@ def test_a_locked_shop_earns_its_week_and_reaches_its_followers(shop, live_serve
 
     # delivered by the worker, shown without a reload
     expect(page.get_by_text("Sent", exact=True).first).to_be_visible(timeout=30_000)
+    expect(page.get_by_role("link", name="Stop")).to_have_count(0)
     broadcast = Broadcast.objects.get()
     assert broadcast.batches().totals()["delivered"] == 60
     read = [
