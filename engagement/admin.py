@@ -26,6 +26,7 @@ from import_export.resources import ModelResource
 from customers.models import Product
 from engagement import broadcasting, people_admin  # noqa: F401  (registers sellers and buyers)
 from engagement.models import Batch, Broadcast
+from engagement.performance import missed_by_reason, progress_of
 from quotas.models import LedgerEntry
 from sellers.models import ChatUser
 from sellers.staff_pages import Deed, ReadOnly, at, figure, link_to
@@ -182,7 +183,7 @@ class BroadcastAdmin(ExportMixin, ReadOnly):  # type: ignore[misc]
 
 
 def _figures(broadcast: Broadcast) -> dict[str, Any]:
-    """The stored waterfall, and the totals of the batches."""
+    """The stored waterfall, and how far the messages are: by the functions of the seller's own page."""
     batches = broadcast.batches()
     return {
         "broadcast": broadcast,
@@ -195,7 +196,8 @@ def _figures(broadcast: Broadcast) -> dict[str, Any]:
             ("over the recipients of one broadcast", -broadcast.over_cap),
             ("were selected", broadcast.selected),
         ],
-        "totals": batches.totals(),
+        "progress": progress_of(broadcast, now=timezone.now()),
+        "missed": missed_by_reason(broadcast),
         "batches": batches.count(),
         "open_batches": batches.filter(status=Batch.Status.OPEN).count(),
     }

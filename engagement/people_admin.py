@@ -42,7 +42,11 @@ class ExplainedSellerAdmin(SellerAdmin):
     list_filter = ["market", TierFilter]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Seller]:
-        """Sellers with the tier that is in force: of their market's last refreshed week (R5)."""
+        """For the list, with the tier in force: of their market's last refreshed week (R5)."""
+        sellers: QuerySet[Seller] = super().get_queryset(request)
+        match = request.resolver_match
+        if match is None or not (match.url_name or "").endswith("_changelist"):
+            return sellers
         weeks = {market.pk: current_week(market) for market in Market.objects.all()}
         cases = [When(seller__market=pk, then=Value(week)) for pk, week in weeks.items() if week]
         this_week = Standing.objects.filter(seller=OuterRef("pk"), week=Case(*cases)) if cases else None
@@ -52,7 +56,6 @@ class ExplainedSellerAdmin(SellerAdmin):
             if this_week is not None
             else Value(None, output_field=CharField())
         )
-        sellers: QuerySet[Seller] = super().get_queryset(request)
         return sellers.annotate(tier=tier, master_name=Subquery(masters.values("username")))
 
     @admin.display(description="tier this week", ordering="tier")

@@ -1,66 +1,65 @@
 """Why a seller sees what they see, for staff to read aloud (R2–R6, R15): the "Why?" panel.
 
-Nothing is decided here: each answer comes from the function that decides it on the seller's own pages.
+Nothing is decided here: the situation and the rooms are those of the seller's own pages.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
-from eligibility import assessment, calendar
-from eligibility.criteria import Criterion, criteria, number
-from eligibility.models import Evaluation, Policy, Standing, Tier
-from engagement.entitlement import tier_of
-from engagement.models import Broadcast
+from eligibility.criteria import Criterion, number
+from eligibility.models import Evaluation, Policy, Tier
+from engagement.overview import Room, Situation, look_up, rooms
 from quotas.growth import explain
-from quotas.models import Growth, Quota, Scenario
+from quotas.models import Growth
 from sellers.models import ChatUser, Seller
 
 
 @dataclass(frozen=True, slots=True)
 class ScenarioLine:
-    """One scenario for one seller now: whether it is open, and what is left of it."""
+    """One scenario for one seller now: whether it is open, and what is left of it, in words."""
 
-    scenario: Scenario
-    locked: str  # why it is not open; empty when it is
-    quota: Quota | None
-    uses: int
-    uses_per_day: int
+    room: Room
+    tier: str
+
+    @property
+    def locked(self) -> str:
+        """Why it is not open; empty when it is."""
+        if not self.room.locked:
+            return ""
+        if self.tier == Tier.NONE:
+            return "the shop has no access this week (R3)"
+        return f"it is for advance access, the shop has {self.tier} (R6)"
 
     @property
     def quota_words(self) -> str:
-        if not self.scenario.charges_quota:
+        if not self.room.scenario.charges_quota:
             return "consumes no quota"
-        if self.quota is None:
+        if self.room.quota is None:
             return "not opened this week"
-        return f"{self.quota.left:,} of {self.quota.limit:,} customers left"
+        return f"{self.room.quota.left:,} of {self.room.quota.limit:,} customers left"
 
     @property
     def uses_words(self) -> str:
-        if self.locked:
+        if self.room.locked:
             return "–"
-        return f"{max(self.uses_per_day - self.uses, 0):,} of {self.uses_per_day:,} uses left today"
+        return f"{self.room.uses_left:,} of {self.room.uses_per_day:,} uses left today"
 
 
 @dataclass(frozen=True, slots=True)
 class Why:
     """A seller's access at a moment, with every reason and its evidence."""
 
-    seller: Seller
+    situation: Situation
     master: ChatUser | None
     closed_master: ChatUser | None  # when there is no active one
     sub_accounts: int
-    week: date | None
-    tier: str
-    standing: Standing | None
-    criteria: list[Criterion]
-    outlook: str  # "If Sunday were today: …"
-    next_evaluation: datetime
-    next_refresh: datetime
     scenarios: list[ScenarioLine]
     growth: Growth | None
     growth_words: str
+    coming: Evaluation | None  # frozen on Sunday already, published by the next refresh
     obstacles: list[str]  # why the entry is not visible; none when it is
 
     @property
@@ -69,92 +68,48 @@ class Why:
 
     @property
     def stopped(self) -> bool:
-        return self.seller.market.sending_stopped_at is not None
+        return self.situation.market.sending_stopped_at is not None
 
 
 def explain_access(seller: Seller, *, now: datetime) -> Why | None:
     """Why this seller's master account sees the entry or not; None for a market without a policy."""
-    market = seller.market
-    policy = Policy.objects.filter(market=market).exists() and Policy.objects.in_force(market, now)
-    if not policy:
+    if not Policy.objects.filter(market=seller.market).exists():
         return None
-    week = calendar.current_week(market)
-    standing = Standing.objects.filter(seller=seller, week=week).first() if week else None
-    evaluation = standing.evaluation if standing else None
-    measured = criteria(evaluation) if evaluation else []
-    masters = list(seller.chat_users.filter(is_master=True).order_by("-is_active", "-pk"))
+    situation = look_up(seller, now=now)
+    people = list(seller.chat_users.order_by("-is_active", "-pk"))
+    masters = [person for person in people if person.is_master]
     master = masters[0] if masters and masters[0].is_active else None
+    week, evaluation = situation.week, situation.evaluation
     growth = Growth.objects.filter(seller=seller, week=week).first() if week else None
     return Why(
-        seller=seller,
+        situation=situation,
         master=master,
         closed_master=masters[0] if masters and master is None else None,
-        sub_accounts=seller.chat_users.filter(is_master=False, is_active=True).count(),
-        week=week,
-        tier=tier_of(seller, week=week),
-        standing=standing,
-        criteria=measured,
-        outlook=assessment.project(seller, now).sentence,
-        next_evaluation=calendar.next_evaluation(market, now),
-        next_refresh=calendar.next_refresh(market, now),
-        scenarios=_scenario_lines(seller, week=week, policy=policy, now=now),
+        sub_accounts=sum(person.is_active and not person.is_master for person in people),
+        scenarios=[ScenarioLine(room, situation.tier) for room in rooms(situation, counted=False)]
+        if week
+        else [],
         growth=growth,
         growth_words=explain(growth, evaluation.policy) if growth and evaluation else "",
-        obstacles=list(_obstacles(master, week=week, evaluation=evaluation, measured=measured)),
+        coming=Evaluation.objects.filter(seller=seller, week__gt=week).first() if week else None,
+        obstacles=list(_obstacles(situation, master)),
     )
 
 
-def _obstacles(
-    master: ChatUser | None,
-    *,
-    week: date | None,
-    evaluation: Evaluation | None,
-    measured: list[Criterion],
-) -> list[str]:
+def _obstacles(situation: Situation, master: ChatUser | None) -> Iterator[str]:
     """R2, R3, R5: what keeps the entry from being seen, in the order in which to mend it."""
-    found = []
     if master is None:
-        found.append("the shop has no active master account, and nobody else sees the entry")
-    if week is None:
-        found.append("the market has not had its first Monday refresh yet")
-    elif evaluation is None:
-        found.append("the shop was not evaluated for this week: it came after the last evaluation")
-    elif evaluation.tier == Tier.NONE:
-        found += [
-            f"there is no data on the {criterion.title.lower()}, and {needed(criterion)}"
-            if criterion.missing
-            else f"the {criterion.title.lower()} was {criterion.value}, and {needed(criterion)}"
-            for criterion in measured
-            if criterion.tier == Tier.BASIC and not criterion.met
-        ]
-    return found
+        yield "the shop has no active master account, and nobody else sees the entry"
+    if situation.week is None:
+        yield "the market has not had its first Monday refresh yet"
+    elif situation.standing is None:
+        yield "the shop was not evaluated for this week: it came after the last evaluation"
+    elif not situation.open:
+        yield from map(_missed, situation.missing)
 
 
-def needed(criterion: Criterion) -> str:
-    return f"at least {number(criterion.threshold)} % is needed"
-
-
-def _scenario_lines(
-    seller: Seller, *, week: date | None, policy: Policy, now: datetime
-) -> list[ScenarioLine]:
-    tier = tier_of(seller, week=week)
-    open_to = set(Scenario.objects.open_to(tier).values_list("pk", flat=True))
-    of_week = Quota.objects.filter(seller=seller, week=week) if week else Quota.objects.none()
-    quotas = {quota.scenario_id: quota for quota in of_week}
-    day = seller.market.day(now)
-    return [
-        ScenarioLine(
-            scenario=scenario,
-            locked="" if scenario.pk in open_to else _lock(scenario, tier),
-            quota=quotas.get(scenario.pk),
-            uses=Broadcast.objects.used(seller=seller, scenario=scenario, day=day),
-            uses_per_day=policy.uses_per_day,
-        )
-        for scenario in Scenario.objects.filter(active=True)
-    ]
-
-
-def _lock(scenario: Scenario, tier: str) -> str:
-    if tier == Tier.NONE:
-        return "the shop has no access this week (R3)"
-    return f"it is for advance access, the shop has {tier} (R6)"
+def _missed(criterion: Criterion) -> str:
+    needed = f"at least {number(criterion.threshold)} % is needed"
+    if criterion.missing:
+        return f"there is no data on the {criterion.title.lower()}, and {needed}"
+    return f"the {criterion.title.lower()} was {criterion.value}, and {needed}"

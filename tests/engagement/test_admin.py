@@ -1,5 +1,7 @@
 """Broadcasts, the "Why?" panel and the erasure in the admin."""
 
+from datetime import timedelta
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -8,6 +10,7 @@ from customers.models import Buyer
 from eligibility.models import Evaluation, Standing
 from engagement import broadcasting, delivery, settlement
 from engagement.models import Broadcast
+from engagement.performance import figures_by_broadcast
 from engagement.why import explain_access
 from quotas.models import Quota
 from tests.factories import (
@@ -55,8 +58,8 @@ def delivered(reads=0, mutes=0, **options):
 def test_the_list_shows_the_figures_of_the_batches_and_the_mute_rate(as_admin):
     broadcast = delivered(reads=2, mutes=1)
     (row,) = as_admin.get(reverse(LIST)).context["cl"].result_list
-    totals = broadcast.batches().totals()
-    assert (row.delivered, row.reads, row.mutes) == (totals["delivered"], totals["reads"], totals["mutes"])
+    figures = figures_by_broadcast([broadcast])[broadcast.pk]
+    assert (row.delivered, row.reads, row.mutes) == (figures.delivered, figures.reads, figures.mutes)
     page = as_admin.get(reverse(LIST)).content.decode()
     assert "25 %" in page
     assert "50 %" in page
@@ -85,7 +88,7 @@ def test_the_page_shows_waterfall_and_totals_and_changes_nothing(as_admin):
     address = reverse("admin:engagement_broadcast_change", args=[broadcast.pk])
     response = as_admin.get(address)
     panel = response.context["panel"]
-    assert panel["totals"] == broadcast.batches().totals()
+    assert panel["progress"].figures == figures_by_broadcast([broadcast])[broadcast.pk]
     assert sum(count for _, count in panel["fall"][:-1]) == panel["fall"][-1][1] == broadcast.selected
     assert as_admin.post(address, {"title": "x"}).status_code == 403
 
@@ -161,7 +164,7 @@ def test_an_eligible_master_account_sees_the_entry():
 def test_basic_locks_loyalty_and_says_so():
     seller = MasterFactory().seller
     open_week(seller, tier="basic")
-    locked = {line.scenario.code: line.locked for line in why(seller).scenarios if line.locked}
+    locked = {line.room.scenario.code: line.locked for line in why(seller).scenarios if line.locked}
     assert locked == {"loyalty": "it is for advance access, the shop has basic (R6)"}
 
 
@@ -205,6 +208,19 @@ def test_a_market_before_its_first_refresh_is_told():
     seller = MasterFactory().seller
     PolicyFactory(market=seller.market)
     assert why(seller).obstacles == ["the market has not had its first Monday refresh yet"]
+
+
+def test_what_sunday_froze_for_the_coming_week_is_told_before_monday(as_admin):
+    seller = MasterFactory().seller
+    open_week(seller, tier="advance")
+    evaluation = Evaluation.objects.create(
+        seller=seller, week=WEEK + timedelta(days=7), policy=seller.market.policies.get(), evaluated_at=NOW,
+        tier="none",
+    )  # fmt: skip
+    found = why(seller)
+    assert (found.situation.tier, found.coming) == ("advance", evaluation)
+    page = as_admin.get(reverse("admin:sellers_seller_change", args=[seller.pk])).content.decode()
+    assert "From the refresh on" in page
 
 
 def test_the_sellers_page_reads_aloud_and_links_its_evidence(as_admin):
