@@ -14,11 +14,23 @@ from django.db import connection
 
 from cem_portal.embedded import EmbeddedValkey
 from cem_portal.processes import stop_server
+from tests.embedded_cluster import copy_database
 from tests.seed import remember_seed, replace_flush
 
 CHROMIUM = Path("/usr/bin/chromium")
 BROWSER_REQUIRED = os.environ.get("REQUIRE_BROWSER") == "1"
 BROWSER_FIXTURES = {"page", "context", "browser", "new_context"}
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """Keep the database that was copied: migrations run once, for the cluster's template."""
+    return True
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    copy_database(connection.creation._get_test_db_name())
 
 
 @pytest.fixture(scope="session")

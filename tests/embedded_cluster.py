@@ -1,6 +1,7 @@
-"""The tests' own PostgreSQL: one cluster a run, made from a template, never the developer's.
+"""The tests' own PostgreSQL: one cluster a run, never the developer's.
 
-Loaded by `-p` before pytest-django reads the settings. The run's first process starts the cluster;
+It is copied from a template that holds a migrated database; the template is made once for each state of
+the migrations. Loaded by `-p` before pytest-django reads the settings. The run's first process starts the cluster;
 xdist's workers inherit its address, and pytest-django gives each a database of its own.
 """
 
@@ -8,17 +9,23 @@ import fcntl
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import psutil
+import psycopg
 import pytest
+from psycopg import sql
 
 from cem_portal.embedded import EmbeddedPostgres, make_socket_folder
+from cem_portal.marks import BASE, LOCKS, find_files, mark_files
 from cem_portal.processes import stop_stale
 
-FOLDER = Path(__file__).resolve().parent.parent / ".data" / "tests"
+FOLDER = BASE / ".data" / "tests"
+MIGRATED = "migrated"
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "")
 
 
@@ -36,18 +43,18 @@ class Cluster:
         with (FOLDER / "lock").open("w") as gate:
             fcntl.flock(gate, fcntl.LOCK_EX)
             clear_dead_runs()
-            template = EmbeddedPostgres(
-                FOLDER / "template", sockets=self.sockets, log=FOLDER / "template.log"
-            )
-            template.initialise()
+            template = find_template(self.sockets)
             self.folder.mkdir()
             self.lock = (self.folder / "lock").open("w")
             fcntl.flock(self.lock, fcntl.LOCK_EX)
             (self.folder / "sockets").write_text(str(self.sockets))
-        self.postgres = EmbeddedPostgres(
-            self.folder / "postgres", sockets=self.sockets, log=self.folder / "postgres.log", forgetful=True
-        )
-        copy_cluster(template, self.postgres)
+            self.postgres = EmbeddedPostgres(
+                self.folder / "postgres",
+                sockets=self.sockets,
+                log=self.folder / "postgres.log",
+                forgetful=True,
+            )
+            copy_cluster(template, self.postgres)
         self.postgres.start()
 
     def stop(self) -> None:
@@ -58,6 +65,41 @@ class Cluster:
             self.lock.close()
         shutil.rmtree(self.folder, ignore_errors=True)
         shutil.rmtree(self.sockets, ignore_errors=True)
+
+
+def find_template(sockets: Path) -> EmbeddedPostgres:
+    """Find the cluster with a database migrated by the migrations as they are now; make it when new."""
+    mark = mark_files([*find_files("migrations"), *LOCKS])[:16]
+    log = FOLDER / "template.log"
+    template = EmbeddedPostgres(FOLDER / f"template-{mark}", sockets=sockets, log=log)
+    if template.data.exists():
+        return template
+    for old in FOLDER.glob("template*/"):
+        shutil.rmtree(old, ignore_errors=True)
+    fresh = EmbeddedPostgres(FOLDER / "template.fresh", sockets=sockets, log=log, forgetful=True)
+    shutil.rmtree(fresh.data, ignore_errors=True)
+    fresh.start(database=MIGRATED)
+    try:
+        done = subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+            cwd=BASE,
+            env=os.environ | {"DATABASE_URL": fresh.django_url(MIGRATED)},
+            check=False,
+        )
+    finally:
+        fresh.stop()
+    if done.returncode != 0:
+        pytest.exit("The migrations failed: see above.", returncode=done.returncode)
+    fresh.data.rename(template.data)
+    return template
+
+
+def copy_database(name: str) -> None:
+    """Make a worker's database as a copy of the migrated one."""
+    sockets = os.environ["PORTAL_TEST_SOCKETS"]
+    with psycopg.connect(f"postgres://portal@/postgres?host={sockets}", autocommit=True) as connection:
+        command = sql.SQL("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy")
+        connection.execute(command.format(sql.Identifier(name), sql.Identifier(MIGRATED)))
 
 
 def copy_cluster(template: EmbeddedPostgres, cluster: EmbeddedPostgres) -> None:

@@ -7,7 +7,7 @@ tenth of flush's time.
 
 from typing import Any
 
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 from django.db.backends.utils import CursorWrapper
 from django.test import TransactionTestCase
 
@@ -36,7 +36,7 @@ def restore_seed() -> None:
         cursor.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [SCHEMA])
         seeded = [row[0] for row in cursor.fetchall()]
         statements = [
-            "SET LOCAL lock_timeout = '20s'",
+            "SET LOCAL lock_timeout = '5s'",
             "SET LOCAL session_replication_role = replica",
             f"TRUNCATE {', '.join(map(quote, list_tables(cursor)))}",
         ]
@@ -49,7 +49,21 @@ def restore_seed() -> None:
             statements.append(
                 f"INSERT INTO public.{quote(table)} ({columns}) SELECT {columns} FROM {SCHEMA}.{quote(table)}"
             )
-        cursor.execute(f"BEGIN; {'; '.join(statements)}; COMMIT")
+    try:
+        run_together(statements)
+    except OperationalError:
+        # Somebody whom the test started still holds a lock: end their sessions, then there is none.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        run_together(statements)
+
+
+def run_together(statements: list[str]) -> None:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("; ".join(statements))
 
 
 def list_tables(cursor: CursorWrapper) -> list[str]:

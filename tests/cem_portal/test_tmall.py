@@ -184,6 +184,7 @@ def test_the_command_prints_what_came_in_and_refuses_another_marketplace(sample)
 
 @pytest.mark.real_data
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_real_sample_comes_in_whole():
     directory = SHARED / "tmall"
     if not directory.is_dir():
