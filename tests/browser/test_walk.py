@@ -71,3 +71,19 @@ def test_from_the_sign_in_to_a_message_that_was_read(live_server, page, browser,
     expect(page.get_by_role("row", name="Followers").first).to_contain_text("97")
     page.click(".tabs >> text=Broadcast Performance")
     expect(page.locator("tfoot")).to_contain_text("33.3 %")
+
+
+def test_enter_in_a_field_of_the_composer_sends_nothing(live_server, page, sign_in):
+    master = MasterFactory()
+    open_week(master.seller, limit=100)
+    follow(master.seller, 3)
+    sign_in(master)
+    page.goto(f"{live_server.url}/engagement/broadcasts/new/?scenario=followers")
+    page.fill("#id_text", "Not finished")
+    page.fill("#id_title", "Half a title")
+    page.press("#id_title", "Enter")
+    expect(page.get_by_role("heading", level=1)).to_have_text("New broadcast")
+    assert not Broadcast.objects.exists()
+    page.click("#composer button[value=draft]")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Half a title")
+    assert Broadcast.objects.get().status == Broadcast.Status.DRAFT
