@@ -21,6 +21,7 @@ from django.utils import timezone
 from customers.statements import read_statements
 
 STATEMENTS = read_statements(Path(__file__).parent / "sql" / "feed.sql")
+BULK = 10_000  # signals from which on a plan for a few would take minutes
 ATTEMPTS = 3  # when another process tells the same events at the same moment
 
 
@@ -103,6 +104,10 @@ def _absorb(*, now: datetime) -> Outcome:
             return rows
 
         run("analyse")
+        cursor.execute("SELECT count(*) FROM feed_signal")
+        bulk = cursor.fetchone()[0] >= BULK
+        if bulk:
+            run("analyse_known", "analyse_kept")
         repeated = run("find_repeated")
         refused = run("refuse", "refuse_orders", "refuse_contradictions")
         refused += run("refuse_contradicting_repeats") if repeated else 0
@@ -112,5 +117,10 @@ def _absorb(*, now: datetime) -> Outcome:
         known += run("drop_repeated") if repeated else 0
         run("create_contacts", "lock_contacts")
         applied = run("keep_signals")
-        run("follow", "view", "keep_lines", "remember_lines", "keep_orders", "remember_orders")
+        if bulk:
+            run("analyse_kept")
+        run("follow", "view", "keep_lines", "keep_orders")
+        if bulk:
+            run("analyse_kept")
+        run("remember_lines", "remember_orders")
     return Outcome(applied=applied, known=known)

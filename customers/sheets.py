@@ -265,7 +265,11 @@ def check_sheet(sheet: Sheet, *, now: datetime, **parameters: Any) -> None:
 
 
 def load_sheet(sheet: Sheet, *, now: datetime) -> tuple[int, int]:
-    """Upsert the rows in `import_row` in key order: how many were created, and changed."""
+    """Upsert the rows in `import_row` in key order: how many were created, and changed.
+
+    The table is analysed at once: the files that follow are joined with it in the same transaction,
+    which the database's own housekeeping cannot see.
+    """
     created = changed = 0
     with connection.cursor() as cursor:
         for name, statement in sheet.statements.items():
@@ -273,4 +277,5 @@ def load_sheet(sheet: Sheet, *, now: datetime) -> tuple[int, int]:
                 cursor.execute(statement, {"now": now})
                 counts = cursor.fetchone()
                 created, changed = created + counts[0], changed + counts[1]
+        cursor.execute(sheet.statements["analyse"])
     return created, changed

@@ -25,6 +25,15 @@ FROM STDIN;
 -- name: analyse
 ANALYZE feed_signal;
 
+-- name: analyse_known
+-- For a large batch only, with the next: in a table that was last analysed while it was empty, or that this
+-- transaction has filled, the planner expects one row, and joins a million to a million by nested loops.
+-- The locks last to the commit: large batches take turns; those of a few signals go on.
+ANALYZE sellers_seller, customers_buyer, customers_product, customers_voucher;
+
+-- name: analyse_kept
+ANALYZE customers_contact, customers_signal, customers_line, customers_order;
+
 -- name: refuse
 -- What contradicts the rows we know, or itself. Index: the primary keys; the signals' for the few that
 -- lie outside the retention (known ones may age).

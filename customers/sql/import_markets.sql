@@ -37,3 +37,6 @@ WITH put AS (
     RETURNING xmax = 0 AS created
 )
 SELECT count(*) FILTER (WHERE created), count(*) FILTER (WHERE NOT created) FROM put;
+
+-- name: analyse
+ANALYZE sellers_market;
