@@ -333,13 +333,13 @@ def test_a_cell_of_ten_megabytes_is_refused_in_little_memory(name, files):
 
 def test_signals_pass_through_little_memory(files):
     pattern = GOOD["signals"][0]
-    write_rows(files, "signals", [pattern | {"event": f"m{n}"} for n in range(60_000)])
+    write_rows(files, "signals", [pattern | {"event": f"m{n}"} for n in range(30_000)])
     tracemalloc.start()
     loaded = load(files)
     _now, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert loaded[-1].created == 60_000
-    assert peak < 25_000_000  # one block of 10,000 rows, not six
+    assert loaded[-1].created == 30_000
+    assert peak < 25_000_000  # one block of 10,000 rows, not three
 
 
 def test_a_bad_row_is_told_with_the_line_on_which_it_begins(files):
