@@ -1,7 +1,12 @@
+"""WSGI entry point."""
+
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cem_portal.settings")
+django.setup(set_prefix=False)
 
-application = get_wsgi_application()
+from cem_portal.readable import PlainHandler  # noqa: E402 - needs the settings
+
+application = PlainHandler()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from django import forms
+from django.utils.dateparse import parse_datetime
 
 from chat.models import MAX_TEXT
 
@@ -43,3 +46,12 @@ class InboxFilter(forms.Form):
         """The cleaned value, empty when it was not given or made no sense."""
         self.is_valid()
         return str(self.cleaned_data.get(name) or "")
+
+
+def read_moment(written: str) -> datetime | None:
+    """The moment that a page names, as UTC; None for what is no time, or none with an offset."""
+    try:
+        moment = parse_datetime(written)
+        return moment.astimezone(UTC) if moment and moment.tzinfo else None
+    except (ValueError, OverflowError):  # the edge of the calendar has no UTC
+        return None

@@ -8,13 +8,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.http import require_POST, require_safe
 
 from chat import conversations, response_rate
 from chat.acquaintance import know
 from chat.buyer_links import address_of
-from chat.forms import InboxFilter, WriteForm
+from chat.forms import InboxFilter, WriteForm, read_moment
 from chat.inbox import list_threads
 from chat.models import Conversation
 from chat.threads import SHOWN, Thread, read_thread
@@ -122,11 +121,8 @@ def reply(request: HttpRequest, pk: int) -> HttpResponseBase:
 def see(request: HttpRequest, pk: int) -> HttpResponse:
     """Somebody of the shop saw the thread up to the time that the page names."""
     conversation = _conversation(request, pk)
-    try:
-        through = parse_datetime(request.POST.get("through", ""))
-    except ValueError:
-        through = None
-    if through is None or through.tzinfo is None:
+    through = read_moment(request.POST.get("through", ""))
+    if through is None:
         return HttpResponse("The time is missing.", status=400)
     conversations.mark_seen(conversation, through=min(through, timezone.now()))
     return HttpResponse(status=204)

@@ -15,8 +15,8 @@ from urllib.parse import urlencode
 import pghistory
 from django import forms
 from django.contrib import admin, messages
-from django.core.exceptions import PermissionDenied
-from django.db import OperationalError, models
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.db import DataError, OperationalError, models
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
@@ -141,7 +141,10 @@ class StaffAdmin(ModelAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         title = {"title": capfirst(str(self.opts.verbose_name_plural))}
-        return super().changelist_view(request, title | (extra_context or {}))
+        try:
+            return super().changelist_view(request, title | (extra_context or {}))
+        except (ValueError, OverflowError, DataError) as error:  # a filter such as the year 99999
+            raise BadRequest("The address asks for what cannot be.") from error
 
     # --- Deeds
 

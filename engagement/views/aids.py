@@ -132,7 +132,7 @@ def pick_products(request: HttpRequest) -> HttpResponse:
     seller = cast(CenterRequest, request).seller
     wanted = [each for each in request.GET.getlist("products") if each != request.GET.get("remove")]
     picked = products_of(seller, [*wanted, request.GET.get("add")])
-    q = request.GET.get("q", "").replace("\x00", "").strip()
+    q = request.GET.get("q", "").strip()
     others = Product.objects.filter(seller=seller).exclude(pk__in=[each.pk for each in picked])
     found = others.filter(title__icontains=q).order_by("-in_stock", "title") if q else others.none()
     context = {

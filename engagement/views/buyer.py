@@ -15,12 +15,11 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
-from django.utils.dateparse import parse_datetime
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
 from chat.buyer_links import BrokenLink, ExpiredLink, open_link
-from chat.forms import WriteForm
+from chat.forms import WriteForm, read_moment
 from chat.models import Message
 from chat.receipts import Kind, Receipt
 from chat.threads import read_thread
@@ -114,11 +113,8 @@ def _render_shop(
 def read(request: HttpRequest, buyer: Buyer, seller_id: int) -> HttpResponse:
     """The buyer saw the thread up to the newest message that their page shows."""
     seller, now = _shop(buyer, seller_id), timezone.now()
-    try:
-        through = parse_datetime(request.POST.get("through", ""))
-    except ValueError:
-        through = None
-    if through is None or through.tzinfo is None:
+    through = read_moment(request.POST.get("through", ""))
+    if through is None:
         return HttpResponse("The time is missing.", status=400)
     responses.apply([Receipt(Kind.READ, seller.pk, buyer.pk, now, through=min(through, now))])
     return HttpResponse(status=204)

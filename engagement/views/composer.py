@@ -31,7 +31,7 @@ def compose(request: HttpRequest) -> HttpResponse:
     """A new broadcast: written, kept as a draft, sent or scheduled."""
     if request.method == "POST":
         return _take(request, broadcast=None)
-    code = request.GET.get("scenario", "").replace("\x00", "")
+    code = request.GET.get("scenario", "")
     chosen = Scenario.objects.filter(code=code).first() if code else None
     form = _form(request, initial={"key": uuid4(), "scenario": chosen and chosen.pk, "when": NOW})
     return _show(request, form, broadcast=None)

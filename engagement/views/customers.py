@@ -58,9 +58,7 @@ def show_rooms(request: HttpRequest) -> HttpResponse:
 
 
 def _filtered(broadcasts: BroadcastQuerySet, request: HttpRequest) -> BroadcastQuerySet:
-    q, scenario, status = (
-        request.GET.get(name, "").replace("\x00", "") for name in ("q", "scenario", "status")
-    )
+    q, scenario, status = (request.GET.get(name, "") for name in ("q", "scenario", "status"))
     if q := q.strip():
         broadcasts = broadcasts.filter(title__icontains=q)
     if scenario:

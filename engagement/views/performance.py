@@ -81,7 +81,7 @@ def _within(request: HttpRequest) -> tuple[BroadcastQuerySet, str]:
     chosen = chosen if chosen in RANGES else DEFAULT_RANGE
     since = situation.now - timedelta(days=int(chosen))
     sent = Broadcast.objects.filter(seller=situation.seller, admitted_at__gte=since)
-    if code := request.GET.get("scenario", "").replace("\x00", ""):
+    if code := request.GET.get("scenario", ""):
         sent = sent.filter(scenario__code=code)
     return sent, chosen
 
