@@ -21,7 +21,8 @@ _LOOK_ALIKES = {
     "y": "уүʏγ", "z": "ᴢʐ", "/": "⁄∕⧸", ":": "ː꞉：∶",
 }  # fmt: skip
 _DOTS = "․‧·・•∙⋅●。｡﹒．۔܁"
-_PROSE_DOT = "。｡"  # ends a sentence in Chinese and Japanese, where no space follows
+# Dots to the eye, but bullets, degrees and full stops in prose: only before a known ending.
+_PROSE_DOT = "。｡●○◦∘°⚫⚪⏺🔴🔵🟢🟡🟠🟣⚬⸱᛫‚点"
 _PLAIN = str.maketrans(
     {mark: plain for plain, marks in _LOOK_ALIKES.items() for mark in marks}
     | {dot: "." for dot in _DOTS if dot not in _PROSE_DOT}
@@ -33,7 +34,7 @@ def _fold(text: str) -> str:
     visible = "".join(
         mark
         for mark in unicodedata.normalize("NFKD", text)
-        if unicodedata.category(mark) not in ("Cf", "Mn", "Me")
+        if unicodedata.category(mark) not in ("Cf", "Mn", "Me") and mark != "\u2800"
     )
     return unicodedata.normalize("NFKC", visible).lower().translate(_PLAIN)
 
@@ -66,8 +67,11 @@ _WORDS = _endings(
     " pm pr ps re sa se si so st su to tv un us va vi ya ye"
 )
 
+_KNOWN = _COUNTRIES | _NAMES | _MORE_NAMES
+_SENTENCE_STARTS = _endings("com net top info biz int im id my")  # Portuguese, English, Indonesian words
+
 _SCHEME = re.compile(
-    r"\b(?:[a-z][a-z0-9+-]{1,11}\s*:\s*/\s*/|h(?:tt|xx)ps?\s*:|(?:mailto|tel|sms|intent):)\S*"
+    r"\b(?:[a-z][a-z0-9+-]{1,11}\s*:\s*/\s*/|h(?:tt|xx)ps?\s*:|(?:mailto|tel|sms|intent):\S)\S*"
 )
 _WWW = re.compile(r"\bwww\d?\s*\.\s*[^\W_]\S*")
 _HOST = re.compile(
@@ -78,14 +82,29 @@ _IP = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)|\[[0-9a-f]*:[0-
 _SPACED = re.compile(r"([^\W_][\w-]*)(\s*\.\s+|\s+\.)([^\W\d_]{2,12})(?![\w-])(\s*/|\s+[\w(]|)")
 _COMMA = re.compile(r"([^\W_][\w-]*),([^\W\d_]{2,12})\s*/\s*\w")
 _PROSE_HOST = re.compile(rf"([a-z0-9][a-z0-9-]*)[{_PROSE_DOT}]([^\W\d_]{{2,12}}?)(?![a-z0-9-])")
+_PLACEHOLDER = re.compile(r"\{(?:buyer|shop)\}")
 _WRITTEN_DOT = re.compile(r"\s*[\[({<]\s*(?:dot|d0t|punto|tuldok|titik|\.)\s*[\])}>]\s*")
-_SPOKEN_DOT = re.compile(r"([^\W_][\w-]*)\s+(?:dot|d0t|tuldok|titik)\s+([^\W\d_]{2,12})(?![\w-])")
-_SPELT = re.compile(r"(?<![\w.])(?:[\w/-](?:\s*\.\s*|\s)){3,}[\w/-](?![\w])")
-_MESSENGER = re.compile(
-    r"\b(?:whats\s?app|wa|viber|telegram|tg|wechat|weixin|line|zalo|signal|messenger|imo)\b"
-    r"[\s:=#-]{0,3}(?:id|no|number|me|us|at|on)?[\s:.=#-]{0,3}(?:@[\w.]{3,}|\+?\d[\d\s().-]{6,}\d)"
+_SPOKEN_DOT = re.compile(
+    r"([^\W_][^\W_]*)[\s*_-]+(?:dot|d0t|tuldok|titik|punto|ponto)[\s*_-]+([^\W\d_]{2,12})(?![\w-])(\s+\w|)"
 )
-_PHONE = re.compile(r"(?<![\w+])\+\s?\d(?:[\s().-]*\d){8,14}(?!\d)")
+_SPOKEN_MAIL = re.compile(r"\b(?:gmail|yahoo|hotmail|outlook|icloud|facebook|instagram|tiktok)[\s,]+com\b")
+_SPELT = re.compile(r"(?<![\w.])(?:[\w/-](?:\s*\.\s*|\s)){3,}[\w/-](?![\w])")
+_NETWORK = (
+    r"whats\s?app|wa|viber|telegram|tele|tg|wechat|weixin|line|zalo|signal|messenger|imo|ig|insta|instagram"
+    r"|fb|facebook|tiktok|twitter|discord|skype|kakao|kakaotalk"
+)
+_MESSENGER = re.compile(
+    rf"(?:\b(?:{_NETWORK})\b|ไลน)[\s:=#-]{{0,3}}(?:id|no|number|me|us|at|on)?[\s:.=#-]{{0,3}}"
+    r"(?:@[\w.]{3,}|\+?\d[\d\s().-]{6,}\d)"
+    rf"|@[\w.]{{3,}}\s+(?:on|in|sa|no|na|di)\s+(?:{_NETWORK})\b"
+    r"|\b(?:line|wechat|zalo|kakao)\s+id\b[\s:=#-]*[a-z0-9][\w.]{3,}|\b(?:wa|t)[\s,]+me\s*/\s*\w+"
+)
+# With a country's code; a mobile number of Southeast Asia; or any number that one is asked to call.
+_PHONE = re.compile(
+    r"(?<![\w+])(?:\+|00)\s?\d(?:[\s().-]*\d){8,14}(?!\d)"
+    r"|(?<![\w.,])0[89]\d{2}[\s.-]?\d{3,4}[\s.-]?\d{3,5}(?![\d.,]*\d)"
+    r"|\b(?:call|text|txt|phone|mobile|tawag|hubungi|telp|fone|โทร)\s*(?:me|us|to|at|:|sa|ke)?\s*0\d(?:[\s().-]*\d){7,11}(?!\d)"
+)
 
 
 def find_links(text: str) -> list[str]:
@@ -93,23 +112,27 @@ def find_links(text: str) -> list[str]:
     plain = _read_plainly(text)
     own = [domain.lower() for domain in settings.MARKETPLACE_DOMAINS]
     raw = text.lower()
-    found = [part for part in _candidates(plain) if not _is_own(part, own=own, raw=raw)]
+    found = [
+        part
+        for part in _candidates(plain, written=_PLACEHOLDER.sub("x", text))
+        if not _is_own(part, own=own, raw=raw)
+    ]
     return list(dict.fromkeys(found))
 
 
 def _read_plainly(text: str) -> str:
     """The text without disguises: one letter for all its look-alikes, and a dot for every “[dot]”."""
     folded = _fold(text)
-    dotted = _WRITTEN_DOT.sub(".", re.sub(r"\{(?:buyer|shop)\}", "x", folded))
+    dotted = _WRITTEN_DOT.sub(".", _PLACEHOLDER.sub("x", folded))
     return _SPELT.sub(lambda run: re.sub(r"\s", "", run[0]), dotted)
 
 
-def _candidates(plain: str) -> Iterator[str]:
-    for pattern in (_SCHEME, _WWW, _MESSENGER, _PHONE):
+def _candidates(plain: str, *, written: str) -> Iterator[str]:
+    for pattern in (_SCHEME, _WWW, _MESSENGER, _PHONE, _SPOKEN_MAIL):
         for found in pattern.finditer(plain):
             yield found[0].strip().rstrip(".,!?)")
     for found in _HOST.finditer(plain):
-        if _is_host(found[0]):
+        if _is_host(found[0]) and not _begins_sentence(found[0], written=written):
             yield found[0]
     for found in _MAIL_HOST.finditer(plain):
         yield found[1]
@@ -117,27 +140,44 @@ def _candidates(plain: str) -> Iterator[str]:
         if ":" in found[0] or all(int(part) < 256 for part in found[0].split(".")):
             yield found[0]
     for found in _SPACED.finditer(plain):
-        if _is_spaced_host(before=found[2], ending=found[3], after=found[4]):
+        if _is_spaced_host(before=found[2], ending=found[3], after=found[4], written=written):
             yield f"{found[1]}.{found[3]}"
-    for pattern in (_SPOKEN_DOT, _COMMA, _PROSE_HOST):
+    for found in _SPOKEN_DOT.finditer(plain):
+        if found[2] in _KNOWN and not (found[2] in _WORDS and found[3]):  # "a red dot in white"
+            yield f"{found[1]}.{found[2]}"
+    for pattern in (_COMMA, _PROSE_HOST):
         for found in pattern.finditer(plain):
-            if found[2] in _COUNTRIES | _NAMES | _MORE_NAMES:
+            if found[2] in _KNOWN:
                 yield f"{found[1]}.{found[2]}"
 
 
 def _is_host(found: str) -> bool:
     """Any letters after a dot without a space; a number before it needs a known ending (“2.xl”)."""
     *labels, ending = found.split(".")
-    known = ending in _COUNTRIES | _NAMES | _MORE_NAMES
+    known = ending in _KNOWN
     if ending.isascii() and not all(label.isdigit() for label in labels):
         return True
     return known
 
 
-def _is_spaced_host(*, before: str, ending: str, after: str) -> bool:
+def _begins_sentence(found: str, *, written: str) -> bool:
+    """Whether the last part is a capitalised word of prose that lacks its space: “St.Ives”, “po.Bili na”."""
+    start = written.lower().find(found)
+    if start < 0 or len(written.lower()) != len(written):
+        return False
+    end = start + len(found)
+    ending = found.rpartition(".")[2]
+    if not written[end - len(ending) : end].istitle() or written[end : end + 1] in ("/", ":", "?", "#"):
+        return False
+    return ending not in _KNOWN or (ending in _WORDS and bool(re.match(r"\s+\w", written[end:])))
+
+
+def _is_spaced_host(*, before: str, ending: str, after: str, written: str) -> bool:
     """A dot with spaces around it: an address when a known ending follows, and no sentence."""
     if after.endswith("/"):
-        return ending in _COUNTRIES | _NAMES | _MORE_NAMES
+        return ending in _KNOWN
+    if ending in _SENTENCE_STARTS and re.search(rf"\.\s+{ending.capitalize()}[\s:]+\w", written):
+        return False  # "Frete grátis. Com cupom"
     if ending in _WORDS:
         return before[0].isspace() and not after
     if before[0].isspace():  # "bit .ly": prose has no space before its full stop

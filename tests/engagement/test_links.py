@@ -15,6 +15,11 @@ REFUSED = [
     "shop,com/deal", "{shop}.com", "123.com", "my shop . store", "WhatsApp 0917 123 4567",
     "telegram: @bestshop", "+63 917 123 4567", "evil.com?market.example", "https://market.example@evil.com",
     "market.example.evil.com", "evilmarket.example", "mаrket.example",
+    "evil●com", "evil⚫com/x", "evil🔵com", "evil°com", "evil点com", "evil\u2800.com", "evil *dot* com",
+    "evil -dot- com", "evil_dot_com", "evil punto com", "me at gmail com", "IG: @myshop", "ig @myshop",
+    "tele: @bestshop", "ไลน์ @bestshop", "follow @shop_real on TikTok", "Line ID: bestshop", "wa me/639171234567",
+    "Call 0917 123 4567", "Text 0917-123-4567", "０９１７１２３４５６７", "0️⃣9️⃣1️⃣7️⃣1️⃣2️⃣3️⃣4️⃣5️⃣6️⃣7️⃣", "0812-3456-7890",
+    "00639171234567", "Wa.Me/639171234567", "Evil.Com now", "Evil.Shop", "EVIL.GURU", "evil. com now",
 ]  # fmt: skip
 ALLOWED = [
     "", "Hello {buyer}, greetings from {shop}.", "New mugs today. It is time. Come in. My best, Ana",
@@ -23,6 +28,12 @@ ALLOWED = [
     "Ready today . it starts now", "你好。欢迎光临。今天打折", "ยินดีต้อนรับ. ลดราคา", "Version 2.0.1",
     "Order 202611180001234 is on its way", "polka dot dress", "Hi :) / bye", "A line of 12 mugs",
     "See market.example/sale", "https://shop.market.example/p/1", "Thanks!\n\nAna", "U.S.A. sizes",
+    "Thank you.Order now", "Mura na.Bili na kayo!", "Hi {buyer}.Welcome to {shop}.Enjoy", "St.Petersburg",
+    "Dr.Martens, St.Ives and J.Co donuts", "Sta.Cruz, Brgy.San Jose", "Free shipping.No minimum",
+    "Frete grátis. Com cupom", "Chega hoje. Com amor", "Diskon besar. Info lebih lanjut: chat ya",
+    "Net 500g. Top picks. Net weight 500 g", "Selamat pagi. Im ready", "Tel: none", "a red dot in white",
+    "Only 3.5kg left", "Rp1.500.000 or R$1.299,90", "Voucher 0123456789012, SKU 8991234567890", "Red●Blue●Green",
+    "30°C today", "Sa inyo lang po. At may regalo pa.", "มีของใหม่.ลดราคา", "11.11 sale",
 ]  # fmt: skip
 
 
