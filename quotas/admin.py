@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString
 from eligibility.calendar import takes_effect_at
 from eligibility.seller_rows import OfSeller, WeekFilter
 from quotas import ledger, scenario_admin  # noqa: F401  (registers the scenarios)
-from quotas.allowances import change_allowance, standing_base
+from quotas.allowances import HIGHEST_BASE, change_allowance, standing_base
 from quotas.growth import explain
 from quotas.models import Allowance, Growth, LedgerEntry, Quota
 from sellers.models import ChatUser, Market
@@ -38,6 +38,12 @@ class AllowanceForm(forms.ModelForm):  # type: ignore[type-arg]
     class Meta:
         model = Allowance
         fields = ["market", "scenario", "base"]
+
+    def clean_base(self) -> int:
+        base: int = self.cleaned_data["base"]
+        if base > HIGHEST_BASE:
+            raise ValidationError(f"Write {HIGHEST_BASE:,} at most.")
+        return base
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data

@@ -9,6 +9,8 @@ from eligibility.calendar import takes_effect_at
 from quotas.models import Allowance, Scenario
 from sellers.models import Market
 
+HIGHEST_BASE = 10_000_000  # customers a week: with growth, a quota stays a number that the ledger can hold
+
 
 def standing_base(market: Market, scenario: Scenario, *, now: datetime) -> int | None:
     """Customers a week that hold from the next evaluation on, as written so far; None: never written."""

@@ -10,7 +10,7 @@ from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
 
-from quotas.allowances import markets_without, open_scenario
+from quotas.allowances import HIGHEST_BASE, markets_without, open_scenario
 from quotas.models import Condition, Scenario
 from sellers.models import Market
 from sellers.staff_pages import Undeletable
@@ -40,6 +40,7 @@ class ScenarioForm(forms.ModelForm):  # type: ignore[type-arg]
             self.fields[f"base_{market.pk}"] = forms.IntegerField(
                 label=f"Base quota in {market}",
                 min_value=0,
+                max_value=HIGHEST_BASE,
                 required=False,
                 help_text="Customers a week before growth. It holds at once. Leave it empty where no quota is used.",
             )

@@ -98,6 +98,17 @@ def test_a_scenario_is_never_deleted(as_admin):
     assert as_admin.post(reverse("admin:quotas_scenario_delete", args=[scenario.pk])).status_code == 403
 
 
+def test_a_base_quota_beyond_what_growth_can_multiply_is_refused(as_admin):
+    seller = SellerFactory()
+    open_week(seller)
+    scenario = Scenario.objects.get(code="followers")
+    form = {"market": seller.market.pk, "scenario": scenario.pk, "base": 2_000_000_000}
+    assert "10,000,000 at most" in as_admin.post(reverse("admin:quotas_allowance_add"), form).text
+    huge = new_scenario(**{f"base_{seller.market.pk}": "9999999999"})
+    assert as_admin.post(reverse(ADD), huge).status_code == 200
+    assert not Scenario.objects.filter(code="keen").exists()
+
+
 def test_a_base_quota_changes_from_the_next_evaluation_on(as_admin):
     seller = SellerFactory()
     open_week(seller)
