@@ -79,7 +79,7 @@ _HOST = re.compile(
 )
 _MAIL_HOST = re.compile(r"@((?:[\w-]+\.)+[^\W\d_]{2,24})(?![\w-])")
 _IP = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)|\[[0-9a-f]*:[0-9a-f:.]+\]")
-_SPACED = re.compile(r"([^\W_][\w-]*)(\s*\.\s+|\s+\.)([^\W\d_]{2,12})(?![\w-])(\s*/|\s+[\w(]|)")
+_SPACED = re.compile(r"([^\W_][\w-]*)(\s*\.\s+|\s+\.)([^\W\d_]{2,12})(?![\w-])(?=(\s*/|\s+[\w(]|))")
 _COMMA = re.compile(r"([^\W_][\w-]*),([^\W\d_]{2,12})\s*/\s*\w")
 _PROSE_HOST = re.compile(rf"([a-z0-9][a-z0-9-]*)[{_PROSE_DOT}]([^\W\d_]{{2,12}}?)(?![a-z0-9-])")
 _PLACEHOLDER = re.compile(r"\{(?:buyer|shop)\}")

@@ -43,7 +43,8 @@ def _orders(facts: Facts) -> str:
     ago = days_ago(facts.ordered_days)
     if facts.orders == 1:
         return f"ordered once, {ago}"
-    return f"ordered {facts.orders:,} times, last {ago}"
+    often = "twice" if facts.orders == 2 else f"{facts.orders:,} times"
+    return f"ordered {often}, last {ago}"
 
 
 def _activity(facts: Facts) -> str:

@@ -19,7 +19,7 @@ from chat.rendering import render_text
 from customers.models import Product
 from engagement import overlap
 from engagement.audience import Audience
-from engagement.forms import ComposerForm
+from engagement.forms import LATER, ComposerForm
 from engagement.models import Broadcast
 from engagement.overview import Situation
 from engagement.quiet_hours import sending_time
@@ -88,6 +88,7 @@ def show_preview(request: HttpRequest) -> HttpResponse:
         send_at=form.cleaned_data.get("send_at"),
     )
     context["text_errors"] = list(form.errors.get("text", []))
+    context["undated"] = request.POST.get("when") == LATER and not form.cleaned_data.get("send_at")
     return render(request, "engagement/_preview.html", context)
 
 

@@ -54,6 +54,7 @@ def test_ordinary_words_prices_and_own_addresses_are_no_links(text):
 
 def test_what_was_found_is_named_in_plain_letters():
     assert find_links("look: ｂｉｔ．ｌｙ, and bit [dot] ly") == ["bit.ly"]
+    assert find_links("a voucher for you. See bit . ly too") == ["bit.ly"]
 
 
 def test_without_own_domains_every_address_is_refused(settings):

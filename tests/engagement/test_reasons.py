@@ -9,6 +9,7 @@ from engagement.reasons import NOTHING_KNOWN, Facts, explain, explain_row
         (Facts(3, 12, 5, 0, 0), "Ordered 3 times, last 12 days ago; last active 5 days ago"),
         (Facts(3, 12, 12, 5, 4), "Ordered 3 times, last 12 days ago; read 4 of 5 messages"),
         (Facts(1, 1, 1, 0, 0), "Ordered once, yesterday"),
+        (Facts(2, 7, 7, 0, 0), "Ordered twice, last 7 days ago"),
         (Facts(1, 0, 0, 1, 1), "Ordered once, today; read your one message"),
         (Facts(0, None, 3, 0, 0), "Last active 3 days ago"),
         (Facts(1200, 2, None, 0, 0), "Ordered 1,200 times, last 2 days ago"),

@@ -315,6 +315,11 @@ def test_the_preview_fills_in_names_and_warns_of_links(client, master):
     assert "looks like a link" in page.text
 
 
+def test_the_preview_asks_for_a_day_and_time_until_there_is_one(client, master):
+    page = client.post("/engagement/broadcasts/preview/", typed(when="later"), headers=HTMX)
+    assert "Choose the day and time when it starts." in page.text
+
+
 def test_products_are_searched_added_and_removed(client, master):
     mug = ProductFactory(seller=master.seller, title="Blue mug")
     lamp = ProductFactory(seller=master.seller, title="Lamp")
