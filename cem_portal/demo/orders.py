@@ -98,8 +98,8 @@ class Coming:
 class Orders:
     """Makes orders and what becomes of them: paid, received, reviewed; or never paid and expired."""
 
-    def __init__(self, coming: Coming, *, random: Random, label: str) -> None:
-        self._coming, self._random, self._label = coming, random, label
+    def __init__(self, coming: Coming, *, random: Random, label: str, haste: float = 1) -> None:
+        self._coming, self._random, self._label, self._haste = coming, random, label, haste
         self._number = 0
 
     def place(
@@ -124,9 +124,8 @@ class Orders:
             add(Event(pay_by + MINUTE, "expired", seller_id, buyer_id, None, code))
             return
         late = chance > 1 - NEVER_PAID - PAID_LATE
-        delay = (
-            min(5 * HOUR * random.lognormvariate(0, 1), 47 * HOUR) if late else random.uniform(1, 9) * MINUTE
-        )
+        at_once = random.uniform(1, 9) * MINUTE / self._haste
+        delay = min(5 * HOUR * random.lognormvariate(0, 1), 47 * HOUR) if late else at_once
         self.pay(seller_id, buyer_id, code, at + delay)
 
     def pay(self, seller_id: int, buyer_id: int, code: str, at: float) -> None:

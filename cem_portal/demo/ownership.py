@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from cem_portal.demo import tmall
 from cem_portal.demo.names import PLACES
 from customers.models import Buyer
 from sellers.models import ChatUser, Market, Seller
@@ -18,10 +19,24 @@ def what_it_holds() -> str:
     return ", ".join(f"{count:,} {name}" for count, name in found if count)
 
 
+def is_made_up() -> bool:
+    """Whether the database holds the made-up marketplace and nothing else."""
+    return _codes() == {place.code for place in PLACES}
+
+
 def require_demo() -> None:
-    """Raise NotTheDemo unless all there is belongs to the demo: its markets are those of the plan."""
-    codes = set(Market.objects.values_list("code", flat=True))
+    """Raise NotTheDemo unless all there is belongs to the demo: made up, or from the Tmall sample."""
+    codes = _codes()
     if not codes:
         raise NotTheDemo("There is no demo in this database. `manage.py demo` makes one.")
-    if codes != {place.code for place in PLACES}:
+    if not is_made_up() and codes != {tmall.MARKET}:
         raise NotTheDemo("This database holds other markets than the demo's. Nothing was changed.")
+
+
+def home() -> Market:
+    """The market of the demo's sign-ins."""
+    return Market.objects.get(code=PLACES[0].code if is_made_up() else tmall.MARKET)
+
+
+def _codes() -> set[str]:
+    return set(Market.objects.values_list("code", flat=True))

@@ -68,20 +68,30 @@ class Taste:
 class Reactions:
     """Plans what buyers do with messages, and does it when its time has come.
 
-    `speed` shortens the time between a message and what it causes: 1 is life.
+    `speed` shortens the time between a message and what it causes: 1 is life. What is not a receipt
+    and was due before `since` (seconds since 1970) was done by whoever was there before.
     """
 
-    def __init__(self, coming: Coming, orders: Orders, *, random: Random, speed: float = 1) -> None:
-        self._coming, self._orders, self._random, self._speed = coming, orders, random, speed
+    def __init__(
+        self, coming: Coming, orders: Orders, *, random: Random, speed: float = 1, since: float = 0
+    ) -> None:
+        self._coming, self._orders, self._random = coming, orders, random
+        self._speed, self._since = speed, since
         self._receipts: list[tuple[float, int, Receipt]] = []
         self._deeds: list[tuple[float, int, Callable[[float], None]]] = []
         self._count = 0
 
     def plan(
-        self, mailing: Mailing, people: Sequence[Reached], *, taste: Taste, mute: float | None = None
+        self,
+        mailing: Mailing,
+        people: Sequence[Reached],
+        *,
+        taste: Taste,
+        mute: float | None = None,
+        random: Random | None = None,
     ) -> None:
-        """Decide what each who got the message will do with it."""
-        rates, random = RATES.get(mailing.scenario, OTHER), self._random
+        """Decide what each who got the message will do with it; `random` decides, if given."""
+        rates, random = RATES.get(mailing.scenario, OTHER), random or self._random
         readers = {person.buyer_id for person in people if is_reader(person.code, mailing.seller.code)}
         counts = {"readers": len(readers), "others": len(people) - len(readers)}
         mean = taste.read or lifted(rates.read * taste.appeal, **counts)
@@ -128,9 +138,9 @@ class Reactions:
                 heappush(self._receipts, (at, self._count, receipt))
         if reaction.clicked is not None:
             ware = self._random.choice(mailing.wares)
-            self._coming.add(
-                Event(when(reaction.clicked), "viewed", seller_id, person.buyer_id, ware.product_id)
-            )
+            at = when(reaction.clicked)
+            if at >= self._since:
+                self._coming.add(Event(at, "viewed", seller_id, person.buyer_id, ware.product_id))
         if reaction.replied is not None:
             self._do(when(reaction.replied), lambda at: self._write(mailing, person, at))
         if reaction.muted is not None:
@@ -139,12 +149,16 @@ class Reactions:
             self._buy(mailing, person, when(reaction.ordered), reaction, unpaid.get(person.buyer_id))
 
     def _do(self, at: float, deed: Callable[[float], None]) -> None:
+        if at < self._since:
+            return
         self._count += 1
         heappush(self._deeds, (at, self._count, deed))
 
     def _buy(
         self, mailing: Mailing, person: Reached, at: float, reaction: Reaction, unpaid: Order | None
     ) -> None:
+        if at < self._since:
+            return
         if mailing.scenario == "unpaid":
             if unpaid is not None and unpaid.pay_by is not None and at < unpaid.pay_by.timestamp():
                 self._coming.void(unpaid.code)

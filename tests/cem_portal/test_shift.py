@@ -71,3 +71,19 @@ def test_a_second_sunday_waits_for_the_monday_between(seller):
 
     with pytest.raises(NothingToWaitFor, match="Monday"):
         bring_near(Job.Kind.EVALUATION, seller.market, now=timezone.now())
+
+
+def test_what_comes_after_keeps_to_the_calendar(seller):
+    bring_near(Job.Kind.EVALUATION, seller.market, now=timezone.now())
+    weekly_review.run_due(now=timezone.now() + SOON)
+    refresh = seller.market.local(Job.objects.get(market=seller.market, done_at__isnull=True).due_at)
+    assert (refresh.weekday(), refresh.hour) == (0, 14)
+
+
+def test_every_market_comes_along(seller):
+    other = SellerFactory(market__time_zone="America/Sao_Paulo").market
+    open_market(other)
+    weekly_review.run_due(now=timezone.now())
+    bring_near(Job.Kind.REFRESH, seller.market, now=timezone.now())
+    weekly_review.run_due(now=timezone.now() + SOON)
+    assert current_week(other) == current_week(seller.market)

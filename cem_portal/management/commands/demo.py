@@ -2,22 +2,26 @@
 
 import time
 from argparse import ArgumentParser
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
 from django.utils import timezone
 
 from cem_portal.demo import ownership, tmall
 from cem_portal.demo.figures import count_rows
+from cem_portal.demo.freshening import catch_up
+from cem_portal.demo.live import Live
 from cem_portal.demo.making import make
-from cem_portal.demo.shift import NothingToWaitFor, bring_near
+from cem_portal.demo.shift import A_MINUTE, NothingToWaitFor, bring_near
 from cem_portal.demo.world import SIZES
 from customers.sheets import BadInput
 from eligibility.models import Job
 from engagement import books
-from sellers.models import Market, Seller
+from sellers.models import Market
 
 SEED = 20_261_122
 
@@ -54,7 +58,9 @@ class Command(BaseCommand):
             metavar="FILE",
             help="with --from: ratings, response rates and followers by shop (docs/data.md)",
         )
-
+        parser.add_argument(
+            "--live", action="store_true", help="let simulated buyers read, click, reply, buy and mute"
+        )
         parser.add_argument(
             "--to-sunday",
             action="store_true",
@@ -66,7 +72,9 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.began = time.monotonic()
-        if options["to_sunday"] or options["to_monday"]:
+        if options["live"]:
+            self.live()
+        elif options["to_sunday"] or options["to_monday"]:
             self.let_time_pass(Job.Kind.EVALUATION if options["to_sunday"] else Job.Kind.REFRESH)
         elif options["source"]:
             self.load_real(*options["source"], as_of=options["as_of"], metrics=options["metrics"])
@@ -93,18 +101,31 @@ class Command(BaseCommand):
             raise CommandError(f"{len(found):,} figures of the demo disagree with their rows: {found[0]}.")
         self.say(f"The demo stands: {count_rows()}. The books are right.")
 
-    def let_time_pass(self, kind: str) -> None:
+    def live(self) -> None:
         try:
             ownership.require_demo()
-            market = Seller.objects.get(chat_users__username="advance").market
-            due = bring_near(kind, market, now=timezone.now())
-        except (ownership.NotTheDemo, NothingToWaitFor, Seller.DoesNotExist) as error:
-            raise CommandError(str(error) or "There is no demo in this database.") from error
+        except ownership.NotTheDemo as error:
+            raise CommandError(str(error)) from error
+        Live(say=self.say, random=Random()).run()
+
+    def let_time_pass(self, kind: str) -> None:
+        now = timezone.now()
+        self.say("Moving back in time all that happened …")
+        try:
+            ownership.require_demo()
+            market = ownership.home()
+            with transaction.atomic():
+                span = bring_near(kind, market, now=now)
+                told = catch_up(span, now=now, random=Random()) if ownership.is_made_up() else 0
+        except (ownership.NotTheDemo, NothingToWaitFor) as error:
+            raise CommandError(str(error)) from error
         what = "evaluation" if kind == Job.Kind.EVALUATION else "refresh"
+        hours = span / timedelta(hours=1)
         self.say(
-            f"Everything that happened is older now. The next {what} of {market} is due at "
-            f"{market.local(due):%H:%M:%S} {market.place} time, a minute from now, and beat runs it: "
-            "watch Engagement Center > Seller Performance, or Jobs in the admin."
+            f"Everything that happened is {hours:,.0f} hours older now, and {told:,} signals of the hours "
+            f"between have come in. The next {what} of {market} is due at "
+            f"{market.local(now + A_MINUTE):%H:%M:%S} {market.place} time, and beat runs it: watch "
+            "Engagement Center > Seller Performance, or Jobs in the admin."
         )
 
     def load_real(self, what: str, directory: str, *, as_of: date | None, metrics: Path | None) -> None:
