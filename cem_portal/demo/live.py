@@ -96,7 +96,7 @@ class Live:
         if seconds - self._looked_at_orders > A_MINUTE:
             self.street.take_orders_further(now=seconds)
             self._looked_at_orders = seconds
-        self._tell(seconds)
+        self._tell(now)
         return done
 
     def _plan(self, batch: Batch) -> None:
@@ -124,13 +124,13 @@ class Live:
         if broadcast.admitted_at is not None and broadcast.admitted_at > self._started:
             self._say(f"“{broadcast}” reached {len(people):,} buyers of {broadcast.seller}.")
 
-    def _tell(self, seconds: float) -> None:
+    def _tell(self, now: datetime) -> None:
         """The marketplace tells what has happened up to now."""
-        events = self.coming.due(seconds)
+        events = self.coming.due(now.timestamp())
         if not events:
             return
         signals = as_signals(events, prefix=self._prefix, first=self._told + 1)
         self._told += len(events)
-        outcome = feed.apply(signals)
+        outcome = feed.apply(signals, now=now)
         if outcome.refusals:
             logger.warning("%s signals were refused: %s", len(outcome.refusals), outcome.refusals[0])
