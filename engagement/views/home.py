@@ -17,8 +17,7 @@ from customers.models import Contact, Order
 from eligibility.calendar import current_week, next_refresh
 from eligibility.criteria import Criterion
 from eligibility.criteria import criteria as list_criteria
-from eligibility.models import Evaluation
-from engagement.entitlement import tier_of
+from eligibility.models import Evaluation, Standing, Tier
 from engagement.models import Batch, Broadcast
 from quotas.models import Quota
 from sellers.access import SellerRequest, seller_required
@@ -44,6 +43,7 @@ class EngagementCard:
     latest_reads: int
     evaluation: Evaluation | None
     criteria: list[Criterion]
+    coming: Evaluation | None  # Sunday's verdict while its Monday is still ahead (R5)
     next_refresh: datetime
 
     @property
@@ -71,9 +71,12 @@ def sum_up_engagement(seller: Seller, *, now: datetime) -> EngagementCard:
         mine.filter(admitted_at__isnull=False).select_related("scenario").order_by("-admitted_at").first()
     )
     totals = _totals(latest)
-    evaluation = Evaluation.objects.filter(seller=seller).select_related("policy").order_by("-week").first()
+    standings = Standing.objects.filter(seller=seller).select_related("evaluation__policy")
+    standing = standings.filter(week=week).first() if week else None
+    newest = Evaluation.objects.filter(seller=seller).select_related("policy").order_by("-week").first()
+    evaluation = standing.evaluation if standing else None
     return EngagementCard(
-        tier=tier_of(seller, week=week),
+        tier=standing.tier if standing else Tier.NONE,
         week=week,
         quota_left=quotas["limit"] - quotas["used"],
         quota_limit=quotas["limit"],
@@ -84,6 +87,7 @@ def sum_up_engagement(seller: Seller, *, now: datetime) -> EngagementCard:
         latest_reads=totals["reads"],
         evaluation=evaluation,
         criteria=list_criteria(evaluation) if evaluation else [],
+        coming=newest if newest and (week is None or newest.week > week) else None,
         next_refresh=next_refresh(seller.market, now),
     )
 

@@ -1,8 +1,10 @@
+from datetime import timedelta
+
 import pytest
 import time_machine
 
 from chat import conversations
-from eligibility.models import Tier
+from eligibility.models import Evaluation, Tier
 from engagement.navigation import list_items
 from engagement.views.home import sum_up_engagement
 from tests.factories import (
@@ -54,6 +56,18 @@ def test_an_ineligible_master_account_sees_what_is_missing(client, master):
     assert "Mon 23 Nov, 14:00 Manila time" in page.text
     assert [item.label for item in page.context["nav"].items if item.locked] == ["Customer Engagement"]
     assert "Choose whom to reach" not in page.text
+
+
+def test_sundays_verdict_is_announced_and_the_weeks_evidence_stays_until_monday(client, master):
+    open_week(master.seller, tier=Tier.NONE)
+    frozen = Evaluation.objects.get()
+    Evaluation.objects.create(
+        seller=master.seller, policy=frozen.policy, week=frozen.week + timedelta(days=7), rating=99,
+        response_rate=99, followers=77, tier=Tier.ADVANCE, evaluated_at=NOW,
+    )  # fmt: skip
+    page = client.get("/")
+    assert "advance from the refresh, Mon 23 Nov, 14:00 Manila time" in page.text
+    assert "77" not in page.text
 
 
 def test_a_shop_that_was_never_evaluated_is_told_so(client, master):
