@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.text import capfirst
 
 from quotas.allowances import HIGHEST_BASE, markets_without, open_scenario
 from quotas.models import Condition, Scenario
@@ -16,11 +17,26 @@ from sellers.models import Market
 from sellers.staff_pages import Undeletable
 
 
+class ConditionFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    def add_fields(self, form: Any, index: int | None) -> None:
+        super().add_fields(form, index)
+        if "DELETE" in form.fields:
+            form.fields["DELETE"].widget.attrs["aria-label"] = "Delete this condition"
+
+
 class ConditionInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Condition
+    formset = ConditionFormSet
     extra = 0
     min_num = 1
     fields = ["absent", "fact", "at_least", "within_days", "not_since"]
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Each cell says which column it is in, for those who do not see the table's head."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None:
+            field.widget.attrs["aria-label"] = capfirst(str(db_field.verbose_name))
+        return field
 
 
 class ScenarioForm(forms.ModelForm):  # type: ignore[type-arg]

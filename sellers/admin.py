@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import AdminUserCreationForm
+from django.contrib.auth.forms import UserCreationForm
 from django.db import models
 from django.utils import timezone
 
@@ -84,7 +84,7 @@ class MarketAdmin(Undeletable):
         return False  # markets come with the marketplace's own data, and with a policy
 
 
-class ChatUserCreationForm(AdminUserCreationForm):  # type: ignore[type-arg]
+class ChatUserCreationForm(UserCreationForm):  # type: ignore[type-arg]
     """All that I1 looks at stands in one form, so that a conflict is told and not raised."""
 
     class Meta:
@@ -125,7 +125,7 @@ class ChatUserAdmin(Undeletable, UserAdmin):  # type: ignore[type-arg]
     deeds = [CLOSE]
     add_form = ChatUserCreationForm
     add_fieldsets = (
-        (None, {"fields": ("username", "usable_password", "password1", "password2")}),
+        (None, {"fields": ("username", "password1", "password2")}),
         ("Whose sign-in it is", {"fields": ("seller", "is_master", "is_active", "is_staff")}),
     )
     fieldsets = (
@@ -150,6 +150,14 @@ class ChatUserAdmin(Undeletable, UserAdmin):  # type: ignore[type-arg]
     @admin.display(description="market", ordering="seller__market")
     def market(self, user: ChatUser) -> str:
         return str(user.seller.market) if user.seller else "–"
+
+    def get_fieldsets(self, request: Any, obj: ChatUser | None = None) -> Any:
+        """Who may not change a sign-in is not led to its password either."""
+        sections = super().get_fieldsets(request, obj)
+        if obj is None or self.has_change_permission(request, obj):
+            return sections
+        shown = tuple(field for field in sections[0][1]["fields"] if field != "password")
+        return [(None, {"fields": shown}), *sections[1:]]
 
     def trails(self, obj: ChatUser) -> list[models.QuerySet[Any]]:
         groups = GroupMembership.pgh_event_model

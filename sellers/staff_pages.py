@@ -132,7 +132,7 @@ class StaffAdmin(ModelAdmin):
             "title": f"History of {obj}",
             "object": obj,
             "opts": self.opts,
-            "module_name": self.opts.verbose_name_plural,
+            "module_name": capfirst(str(self.opts.verbose_name_plural)),
             "entries": history_of(self.trails(obj)),
         }
         return TemplateResponse(request, "admin/staff_history.html", context)

@@ -76,7 +76,7 @@ def test_the_history_tells_who_stopped_a_market_and_why(as_admin):
 
 def new_user(**changes):
     fields = {
-        "username": "newcomer", "usable_password": "true", "password1": PASSWORD, "password2": PASSWORD,
+        "username": "newcomer", "password1": PASSWORD, "password2": PASSWORD,
         "is_active": "on",
     }  # fmt: skip
     return fields | changes
