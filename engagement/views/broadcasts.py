@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django_htmx.http import trigger_client_event
 
 from chat.rendering import render_text
 from engagement import broadcasting, exports, performance, selection
@@ -68,8 +69,12 @@ def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
 @master_page
 @require_safe
 def show_progress(request: HttpRequest, pk: int) -> HttpResponse:
-    """The part of the page that grows by itself."""
-    return render(request, "engagement/_progress.html", _progress(request, _own(request, pk)))
+    """The part of the page that grows by itself; when the sending ends, the page's rest is told."""
+    context = _progress(request, _own(request, pk))
+    response = render(request, "engagement/_progress.html", context)
+    if "moving" in request.GET and not context["progress"].moving:
+        trigger_client_event(response, "broadcast-ended")
+    return response
 
 
 def _progress(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:

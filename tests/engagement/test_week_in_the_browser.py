@@ -82,6 +82,7 @@ def test_a_locked_shop_earns_its_week_and_reaches_its_followers(shop, live_serve
     # delivered by the worker, shown without a reload
     expect(page.get_by_text("Sent", exact=True).first).to_be_visible(timeout=30_000)
     expect(page.get_by_role("link", name="Stop")).to_have_count(0)
+    expect(page.locator("#customers").get_by_text("Waiting")).to_have_count(0)
     broadcast = Broadcast.objects.get()
     assert broadcast.batches().totals()["delivered"] == 60
     read = [
