@@ -161,6 +161,8 @@ class Supervisor:
         self.child = subprocess.Popen(
             [sys.executable, "manage.py", "prepare", "--report", str(report), *(["--demo"] if demo else [])],
             cwd=BASE,
+            # The mark lets stop() find the processes that the demo's making starts.
+            env=os.environ | {"PORTAL_RUN": str(self.data)},
             # Only a question to the terminal needs its session.
             start_new_session=demo or not sys.stdin.isatty(),
         )
