@@ -51,6 +51,9 @@ FORGETFUL_SETTINGS = {
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "max_connections": "200",
+    # A test that waits for ever says for what.
+    "lock_timeout": "60s",
+    "statement_timeout": "110s",
 }
 
 
