@@ -23,7 +23,7 @@ MOST_READ = 0.9
 # sends, and the others next to nothing. Readers are more often those of high propensity.
 READERS = 0.075  # of a shop's contacts
 EAGER = 12.0  # times the mean: how readily a reader reads
-LIFT = 0.3  # how much of a choice rich in readers shows in the read rate
+LIFT = 0.2  # how much of a choice rich in readers shows in the read rate
 REPLIES = 0.025  # of the reads
 CLAIMS = 0.38  # of the reads of a message with a voucher: 3 to 6 % of the delivered
 USED_CLAIMS = 1 / 3
@@ -107,7 +107,7 @@ def lifted(mean: float, *, readers: int, others: int) -> float:
     """The mean read rate of an audience that was chosen well, or badly."""
     share = max(readers, 0.5) / max(readers + others, 1)
     lift: float = (share / READERS) ** LIFT
-    return mean * min(max(lift, 0.7), 1.5)
+    return mean * min(max(lift, 0.75), 1.3)
 
 
 def appeal_of(text: str) -> float:

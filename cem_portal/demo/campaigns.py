@@ -62,7 +62,7 @@ def plan_week(
         tier = shop.tiers[week]
         if tier == Tier.NONE or not shop.broadcasts:
             continue
-        count = max(1, min(3, shop.broadcasts + random.choice((-1, -1, 0, 0, 1))))
+        count = max(1, min(3, shop.broadcasts + random.choice((-1, -1, 0, 0, 0))))
         scenarios = _choose(shop.sign_in, tier, week=week, past_weeks=past_weeks, count=count, random=random)
         times = _times(town, len(scenarios), opens=opens, closes=closes, random=random)
         giant = town.place.share > 0.5 and number == 1

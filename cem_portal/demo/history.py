@@ -13,7 +13,7 @@ from datetime import UTC, datetime, time, timedelta
 from operator import attrgetter
 from random import Random
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from cem_portal.demo import campaigns
 from cem_portal.demo.campaigns import BAD_MUTES, Campaign
@@ -81,7 +81,6 @@ class History:
             day += timedelta(days=1)
         self.say(f"{self.town.market}: telling the first months' signals …")
         self.sync(first - METRICS_AGE)
-        self._analyse()
         self.say(f"{self.town.market}: living through {self.world.size.weeks} weeks …")
         for moment in sorted(moments, key=attrgetter("at")):
             with transaction.atomic():
@@ -189,8 +188,3 @@ class History:
         since = self._synced - timedelta(days=1)
         attribution.credit_orders_of(self.town.market, since=since, now=until)
         self._synced = until
-
-    def _analyse(self) -> None:
-        """Plans must know that the tables are no longer empty."""
-        with connection.cursor() as cursor:
-            cursor.execute("ANALYZE")

@@ -135,10 +135,11 @@ class Traffic:
         buys = rate * propensity(person.code)
         at = timetable.at(first, random)
         if follows:
-            add(Event(at + 20, "followed", seller_id, buyer_id))
+            add(Event(at + 1, "followed", seller_id, buyer_id))
         elif random.random() < 0.015:
-            add(Event(at + 20, "followed", seller_id, buyer_id))
-            add(Event(at + random.random() * 30 * DAY, "unfollowed", seller_id, buyer_id))
+            add(Event(at + 1, "followed", seller_id, buyer_id))
+            gone = at + (self.until - at) * random.uniform(0.05, 0.95)
+            add(Event(gone, "unfollowed", seller_id, buyer_id))
         for view in range(views):
             if view:
                 at = timetable.at(first + int(span * random.random()), random)

@@ -5,14 +5,18 @@ Nothing here touches the database: the same seed and size give the same plan.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
+from statistics import NormalDist
 
 from cem_portal.demo.names import PLACES, Place, name_products, name_shops
 from eligibility.models import Tier
 
 NO_DATA = "nodata"
+MEDIAN_APPEAL, SIGMA_APPEAL = 0.99, 0.4
+GIANT = 5_000  # contacts
 FLIPS = (2, 4)  # sellers that change tier on a Monday, least and most
 
 
@@ -110,12 +114,29 @@ def plan(size: Size, *, seed: int) -> World:
     shops: list[Shop] = []
     for number in range(len(PLACES)):
         shops += _plan_shops(size, number, random)
+    _spread_appeal(shops, random)
     _name_sign_ins(shops, size)
     _plan_weeks(shops, weeks=size.weeks + 1, random=random)
     for shop in shops:
         count = 12 + round(18 * random.random()) + (14 if shop.contacts > 5_000 else 0)
         shop.products = name_products(shop.place, shop.tiles, count, random)
     return World(size=size, seed=seed, shops=shops)
+
+
+def _spread_appeal(shops: list[Shop], random: Random) -> None:
+    """How readily the shops' messages are read: log-normal, evenly drawn, whatever the seed.
+
+    The giants are near the middle: they send most of all messages.
+    """
+    senders = [shop for shop in shops if shop.broadcasts]
+    random.shuffle(senders)
+    giants = [shop for shop in senders if shop.contacts > GIANT]
+    senders = [shop for shop in senders if shop.contacts <= GIANT]
+    middle = len(senders) // 2
+    senders[middle:middle] = giants
+    for number, shop in enumerate(senders):
+        z = NormalDist().inv_cdf((number + 0.5) / len(senders))
+        shop.appeal = MEDIAN_APPEAL * math.exp(SIGMA_APPEAL * z)
 
 
 def _plan_shops(size: Size, number: int, random: Random) -> list[Shop]:
@@ -145,7 +166,6 @@ def _plan_shops(size: Size, number: int, random: Random) -> list[Shop]:
                 followers=0,
                 sign_in=f"{place.code[-2:]}-{index + 1:02d}",
                 broadcasts=0 if index % 5 == 4 else random.choice((1, 1, 2, 2, 3)),
-                appeal=random.lognormvariate(-0.03, 0.4),
             )
         )
     weights = iter(rest)
