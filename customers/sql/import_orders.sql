@@ -48,6 +48,21 @@ JOIN (
 ) first USING (market, seller, code)
 WHERE r.line > first.line;
 
+-- name: check_told
+-- The other half of the same check in import_signals.sql. Index: `signal_of_order`.
+INSERT INTO import_fault (file, line, col, reason, cells)
+SELECT %(file)s, r.line, 'code', format(
+    '“%%s” was told by signals already, and its amount would count twice. Tell it in one of the two files.', r.code
+), to_json(r)
+FROM import_row r
+JOIN sellers_market m ON m.code = r.market
+JOIN sellers_seller s ON s.market_id = m.id AND s.code = r.seller
+WHERE EXISTS (
+    SELECT FROM customers_signal k
+    WHERE k.seller_id = s.id AND k.order_code = r.code AND k.order_code <> ''
+        AND k.kind = 'ordered' AND k.event NOT LIKE 'order:%%'
+);
+
 -- name: stage
 -- The first `ordered` signal carries the amount, the others a product more.
 INSERT INTO feed_signal (

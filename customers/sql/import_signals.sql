@@ -22,6 +22,22 @@ CROSS JOIN LATERAL (VALUES
 ) f (col, reason)
 WHERE coalesce(checked.event, checked.at, checked.amount, checked.pay_by) IS NOT NULL AND f.reason IS NOT NULL;
 
+-- name: check_told
+-- An order's amount is the sum of its `ordered` events; those of orders.csv are its whole. Index: `signal_of_order`.
+INSERT INTO import_fault (file, line, col, reason, cells)
+SELECT %(file)s, r.line, 'order', format(
+    '“%%s” stands in orders.csv already, and its amount would count twice. Tell it in one of the two files.',
+    left(r."order", 40)
+), to_json(r)
+FROM import_row r
+JOIN sellers_market m ON m.code = r.market
+JOIN sellers_seller s ON s.market_id = m.id AND s.code = r.seller
+WHERE r.kind = 'ordered' AND r."order" <> '' AND r.event NOT LIKE 'order:%%' AND EXISTS (
+    SELECT FROM customers_signal k
+    WHERE k.seller_id = s.id AND k.order_code = r."order" AND k.order_code <> ''
+        AND k.kind = 'ordered' AND k.event LIKE 'order:%%'
+);
+
 -- name: stage
 INSERT INTO feed_signal (
     n, event, kind, at, seller_id, buyer_id, product_id, order_code, amount, pay_by, voucher_id

@@ -487,6 +487,26 @@ def test_a_refused_order_is_set_aside_whole(files, tmp_path):
     assert (tmp_path / "bad.csv").read_text().count("orders.csv,2,products") == 1
 
 
+def test_an_order_told_in_both_files_is_refused_and_counted_once(files, tmp_path):
+    line = spoil(files, "signals", "order", "o2", row=4)
+    fault = fault_of(files)
+    assert (fault.file, fault.line, fault.column) == ("signals.csv", line, "order")
+    assert "count twice" in fault.reason
+    load(files, skip_bad=tmp_path / "bad.csv")
+    assert Order.objects.get(code="o2").amount == 80
+
+    # and the other way round: what signals told first, orders.csv cannot tell again
+    write_files(files)
+    load(files)
+    line = spoil(files, "orders", "code", "o9", row=1)
+    with pytest.raises(BadInput) as caught:
+        load(files)
+    assert [(each.file, each.line, each.column) for each in caught.value.faults] == [
+        ("orders.csv", line, "code")
+    ]
+    assert Order.objects.get(code="o9").amount == 10
+
+
 def test_no_report_holds_a_password(files, tmp_path, capsys, caplog):
     rows = [dict(row) for row in GOOD["chat_users"]]
     rows[0]["email"] = "wrong"
