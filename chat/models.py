@@ -41,7 +41,7 @@ class Content(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL,
         related_name="+", db_index=False,
     )  # fmt: skip
-    automatic = models.BooleanField(default=False, help_text="Written by no person (D15)")
+    automatic = models.BooleanField(default=False, help_text="Written by no person")
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = SellerOwned["Content"].as_manager()

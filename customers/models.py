@@ -31,7 +31,7 @@ class Buyer(models.Model):
     code = models.CharField(max_length=64, help_text="The marketplace's own id of the buyer")
     name = models.CharField(max_length=80)
     muted_at = models.DateTimeField(
-        null=True, blank=True, help_text="Since when the buyer mutes all CEM messages (D6)"
+        null=True, blank=True, help_text="Since when the buyer mutes all CEM messages"
     )
     erased_at = models.DateTimeField(
         null=True, blank=True, editable=False, help_text="Since when nothing names the person any more"

@@ -52,18 +52,18 @@ class PolicyAdmin(AppendOnly):
     effective = at("effective_from", market_of, "holds from")
     fieldsets = [
         (None, {"fields": ["market", "note"]}),
-        ("Who may (R3, R4)", {"fields": [
+        ("Who may", {"fields": [
             "min_rating", "min_response_rate", "min_followers", "response_window_days"]}),
-        ("When, in the market's time zone (R5, D10)", {"fields": [
+        ("When, in the market's time zone", {"fields": [
             ("evaluation_weekday", "evaluation_time"), ("refresh_weekday", "refresh_time")]}),
-        ("How much (R10, D11)", {"fields": [
+        ("How much", {"fields": [
             "target_read_rate", "growth_factor", "growth_ceiling", "growth_mode", "growth_min_delivered"]}),
-        ("How often (D2, D4, D13)", {"fields": [
+        ("How often", {"fields": [
             "max_recipients", "uses_per_day", "buyer_seller_daily_cap", "buyer_daily_cap",
             "buyer_weekly_cap"]}),
-        ("Quiet hours, in the market's time zone (D5); empty for none", {"fields": [
+        ("Quiet hours, in the market's time zone; empty for none", {"fields": [
             ("quiet_from", "quiet_until")]}),
-        ("What counts as caused by a message (D9)", {"fields": ["attribution_days", "attribution_basis"]}),
+        ("What counts as caused by a message", {"fields": ["attribution_days", "attribution_basis"]}),
     ]  # fmt: skip
 
     @admin.display(description="state")
@@ -97,7 +97,7 @@ class PolicyAdmin(AppendOnly):
         now = timezone.now()
         before = standing_policy(market, now)
         begins = local_time(takes_effect_at(market, now), market)
-        notice = f"What you save holds from {begins} on: the next evaluation (D16). Nothing changes before."
+        notice = f"What you save holds from {begins} on: the next evaluation. Nothing changes before."
         if before is not None and before.effective_from > now:
             notice += " A change is waiting for that moment already; it is shown here, and yours replaces it."
         context = {

@@ -78,7 +78,7 @@ class Policy(models.Model):
     )  # fmt: skip
     min_followers = models.PositiveIntegerField("followers for advance, at least", default=50)
     response_window_days = models.PositiveSmallIntegerField(
-        "days of chats that the response rate looks at (D15)", default=7
+        "days of chats that the response rate looks at", default=7
     )
 
     # when (R5, D10), in the market's time zone

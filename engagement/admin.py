@@ -70,7 +70,7 @@ STOP = Deed(
     permission="engagement.stop_broadcast",
     warn=lambda broadcast: (
         f"by {broadcast.seller}, to {broadcast.selected:,} customers. What is not delivered yet never will be, "
-        "and is refunded; what is delivered stays (D1). The seller reads your reason."
+        "and is refunded; what is delivered stays. The seller reads your reason."
     ),
     perform=_stop,
     closed=lambda broadcast: (

@@ -30,8 +30,8 @@ class ScenarioLine:
         if not self.room.locked:
             return ""
         if self.tier == Tier.NONE:
-            return "the shop has no access this week (R3)"
-        return f"it is for advance access, the shop has {self.tier} (R6)"
+            return "the shop has no access this week"
+        return f"it is for advance access, the shop has {self.tier}"
 
     @property
     def quota_words(self) -> str:

@@ -87,7 +87,7 @@ class AllowanceAdmin(AppendOnly):
         context = {
             "title": "Change a base quota",
             "show_save_and_continue": False,
-            "notice": f"What you save holds from the market's next evaluation on (D16). {begins}.",
+            "notice": f"What you save holds from the market's next evaluation on. {begins}.",
         }
         return super().add_view(request, form_url, context | (extra_context or {}))
 

@@ -41,16 +41,16 @@ class Scenario(models.Model):
         max_length=8,
         choices=[(Tier.BASIC.value, "basic and advance"), (Tier.ADVANCE.value, "advance only")],
         default=Tier.BASIC,
-        help_text="Who may use it (R6)",
+        help_text="Who may use it",
     )
     charges_quota = models.BooleanField(
-        default=True, help_text="Cart, wishlist and unpaid orders consume none (R8)."
+        default=True, help_text="Cart, wishlist and unpaid orders consume none."
     )
     rechecked = models.BooleanField(
         default=False, help_text="Check the conditions again when each batch is sent."
     )
     priority = models.PositiveSmallIntegerField(
-        default=100, help_text="The smaller goes first when several fall due at once (D7)."
+        default=100, help_text="The smaller goes first when several fall due at once."
     )
     active = models.BooleanField(default=True)
 

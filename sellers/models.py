@@ -30,7 +30,7 @@ class Market(models.Model):
     currency = models.CharField(max_length=3, help_text="ISO 4217 code, such as PHP")
     language = models.CharField(max_length=8, default="en")
     sending_stopped_at = models.DateTimeField(
-        null=True, blank=True, help_text="While set, no batch of this market is sent (D16)."
+        null=True, blank=True, help_text="While set, no batch of this market is sent."
     )
     sending_stopped_reason = models.CharField(max_length=200, blank=True)
 
@@ -120,7 +120,7 @@ class ChatUser(AbstractUser):
         Seller, null=True, blank=True, on_delete=models.PROTECT, related_name="chat_users"
     )
     is_master = models.BooleanField(
-        "master account", default=False, help_text="Only the master account reaches CEM (R2)."
+        "master account", default=False, help_text="Only the master account reaches CEM."
     )
 
     class Meta(AbstractUser.Meta):

@@ -209,9 +209,12 @@ class StaffAdmin(ModelAdmin):
             self.message_user(request, why, messages.WARNING)
             return HttpResponseRedirect(self._after_deed(objects))
         if request.method == "POST" and form.is_valid():
-            for obj in ready:
-                self._do(request, deed, obj, form.cleaned_data)
-            return HttpResponseRedirect(self._after_deed(objects))
+            refusals = [each for obj in ready if (each := self._do(request, deed, obj, form.cleaned_data))]
+            if len(objects) > 1 or not refusals:
+                for refusal in refusals:
+                    self.message_user(request, refusal, messages.ERROR)
+                return HttpResponseRedirect(self._after_deed(objects))
+            form.add_error(None, refusals[0])  # what was typed is kept, to be corrected
         context = self.admin_site.each_context(request) | {
             "title": deed.label,
             "deed": deed,
@@ -222,20 +225,21 @@ class StaffAdmin(ModelAdmin):
         }
         return TemplateResponse(request, "admin/deed.html", context)
 
-    def _do(self, request: HttpRequest, deed: Deed, obj: Any, cleaned: dict[str, Any]) -> None:
+    def _do(self, request: HttpRequest, deed: Deed, obj: Any, cleaned: dict[str, Any]) -> str:
+        """Do it to one object. Returns why it was refused; nothing when it was done."""
         reason = cleaned.get("reason", "")
         name = str(obj)
         try:
             with pghistory.context(reason=reason):
                 done = deed.perform(obj, cleaned, cast(ChatUser, request.user))
         except deed.refusals as refusal:
-            self.message_user(request, f"{name}: {refusal}", messages.ERROR)
+            return f"{name}: {refusal}"
         except OperationalError:  # a lock or a statement took too long
-            self.message_user(request, f"{name}: {BUSY}", messages.ERROR)
-        else:
-            self.message_user(request, done, messages.SUCCESS)
-            if self.model._default_manager.filter(pk=obj.pk).exists():  # a log names what it is about
-                self.log_change(request, obj, f"{deed.label}: {reason}")
+            return f"{name}: {BUSY}"
+        self.message_user(request, done, messages.SUCCESS)
+        if self.model._default_manager.filter(pk=obj.pk).exists():  # a log names what it is about
+            self.log_change(request, obj, f"{deed.label}: {reason}")
+        return ""
 
     def _after_deed(self, objects: Sequence[Any]) -> str:
         """The object's page, or the list after several, or when it is gone."""

@@ -32,7 +32,7 @@ class Migration(migrations.Migration):
                         base_field=models.BigIntegerField(), blank=True, default=list, size=4
                     ),
                 ),
-                ("automatic", models.BooleanField(default=False, help_text="Written by no person (D15)")),
+                ("automatic", models.BooleanField(default=False, help_text="Written by no person")),
                 ("created_at", models.DateTimeField(auto_now_add=True)),
                 (
                     "author",

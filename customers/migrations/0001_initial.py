@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
                 (
                     "muted_at",
                     models.DateTimeField(
-                        blank=True, help_text="Since when the buyer mutes all CEM messages (D6)", null=True
+                        blank=True, help_text="Since when the buyer mutes all CEM messages", null=True
                     ),
                 ),
                 (

@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 (
                     "response_window_days",
                     models.PositiveSmallIntegerField(
-                        default=7, verbose_name="days of chats that the response rate looks at (D15)"
+                        default=7, verbose_name="days of chats that the response rate looks at"
                     ),
                 ),
                 (

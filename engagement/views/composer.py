@@ -31,10 +31,19 @@ def compose(request: HttpRequest) -> HttpResponse:
     """A new broadcast: written, kept as a draft, sent or scheduled."""
     if request.method == "POST":
         return _take(request, broadcast=None)
-    code = request.GET.get("scenario", "")
-    chosen = Scenario.objects.filter(code=code).first() if code else None
+    chosen = _scenario_asked_for(request)
     form = _form(request, initial={"key": uuid4(), "scenario": chosen and chosen.pk, "when": NOW})
     return _show(request, form, broadcast=None)
+
+
+def _scenario_asked_for(request: HttpRequest) -> Scenario | None:
+    """The scenario that the address names, or none, saying why, when the tier does not open it (R6)."""
+    code, tier = request.GET.get("scenario", ""), cast(CenterRequest, request).situation.tier
+    asked = Scenario.objects.filter(code=code).first() if code else None
+    if asked is None or Scenario.objects.open_to(tier).filter(pk=asked.pk).exists():
+        return asked
+    messages.warning(request, f"“{asked}” is not open to {tier} access. Choose another scenario.")
+    return None
 
 
 @open_page

@@ -40,14 +40,14 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[("basic", "basic and advance"), ("advance", "advance only")],
                         default="basic",
-                        help_text="Who may use it (R6)",
+                        help_text="Who may use it",
                         max_length=8,
                     ),
                 ),
                 (
                     "charges_quota",
                     models.BooleanField(
-                        default=True, help_text="Cart, wishlist and unpaid orders consume none (R8)."
+                        default=True, help_text="Cart, wishlist and unpaid orders consume none."
                     ),
                 ),
                 (
@@ -59,7 +59,7 @@ class Migration(migrations.Migration):
                 (
                     "priority",
                     models.PositiveSmallIntegerField(
-                        default=100, help_text="The smaller goes first when several fall due at once (D7)."
+                        default=100, help_text="The smaller goes first when several fall due at once."
                     ),
                 ),
                 ("active", models.BooleanField(default=True)),

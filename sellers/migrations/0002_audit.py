@@ -73,7 +73,7 @@ class Migration(migrations.Migration):
                     "is_master",
                     models.BooleanField(
                         default=False,
-                        help_text="Only the master account reaches CEM (R2).",
+                        help_text="Only the master account reaches CEM.",
                         verbose_name="master account",
                     ),
                 ),
@@ -116,7 +116,7 @@ class Migration(migrations.Migration):
                 (
                     "sending_stopped_at",
                     models.DateTimeField(
-                        blank=True, help_text="While set, no batch of this market is sent (D16).", null=True
+                        blank=True, help_text="While set, no batch of this market is sent.", null=True
                     ),
                 ),
                 ("sending_stopped_reason", models.CharField(blank=True, max_length=200)),

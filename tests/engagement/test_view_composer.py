@@ -50,6 +50,22 @@ def test_the_composer_opens_with_the_scenario_and_its_exact_waterfall(client, ma
     assert f'<option value="{scenario().pk}" selected>' in page.text
 
 
+def test_the_send_button_says_to_how_many_also_after_another_choice(client, master):
+    follow(master.seller, 3)
+    assert 'id="send-count"> to 3' in client.get(f"{NEW}?scenario=followers").text
+    aside = client.get("/engagement/broadcasts/audience/", {"scenario": scenario("cart").pk}, headers=HTMX)
+    assert '<span id="send-count" hx-swap-oob="true">\n</span>' in aside.text  # nobody in it: no number
+
+
+def test_a_scenario_that_the_tier_does_not_open_is_told_and_not_chosen(client):
+    sign_in(client, tier=Tier.BASIC)
+    page = client.get(f"{NEW}?scenario=loyalty")
+    assert "“Loyalty Buyers” is not open to basic access." in page.text
+    assert "selected" not in page.text.split('id="id_scenario"')[1].split("</select>")[0].replace(
+        '<option value="" selected>', ""
+    )
+
+
 def test_a_large_shops_waterfall_arrives_after_the_page(client, master, monkeypatch):
     follow(master.seller, 2)
     monkeypatch.setattr("engagement.overview.LARGE", 1)

@@ -161,7 +161,9 @@ def test_a_refused_adjustment_says_why_and_changes_nothing(as_admin, change, why
     quota = grant(SellerFactory(), Scenario.objects.get(code="followers"), 100)
     Quota.objects.filter(pk=quota.pk).update(used=30)
     response = as_admin.post(adjust(quota), {"change": change, "reason": "try"}, follow=True)
-    assert why in response.content.decode()
+    page = response.content.decode()
+    assert why in page
+    assert f'name="change" value="{change}"' in page  # what was typed is kept
     quota.refresh_from_db()
     assert quota.limit == 100
     assert not LedgerEntry.objects.filter(kind="adjust").exists()
