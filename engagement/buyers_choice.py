@@ -20,13 +20,26 @@ from sellers.models import Seller
 REPLY_DAYS = 7  # a reply belongs to the last CEM message of so many days
 
 
+REPLIES_A_MINUTE = 10  # of one buyer to one shop
+
+
+class TooManyReplies(Exception):
+    """You have written many messages in a minute. Wait a moment, then send this one."""
+
+
 class NotClaimed(Exception):
     """The voucher was not claimed. The message says why."""
 
 
 @transaction.atomic
 def write_reply(*, buyer: Buyer, seller: Seller, text: str, now: datetime) -> Message:
-    """The buyer writes to the shop: an inquiry (D15), and a reply to the last CEM message, if any."""
+    """The buyer writes to the shop: an inquiry (D15), and a reply to the last CEM message, if any.
+
+    Raises TooManyReplies; then nothing is written.
+    """
+    written = Message.objects.filter(buyer=buyer, seller=seller, from_buyer=True)
+    if written.filter(sent_at__gt=now - timedelta(minutes=1)).count() >= REPLIES_A_MINUTE:
+        raise TooManyReplies
     message = conversations.write_from_buyer(seller=seller, buyer=buyer, text=text, now=now)
     answered = (
         Message.objects.of_broadcasts()

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from django.http import StreamingHttpResponse
 
 # What a spreadsheet takes for a formula at the beginning of a cell, full-width forms included.
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+SIGNS = "=+-@＝＋－＠"
+FORMULA = (*SIGNS, "\t", "\r", "\n")
+AFTER_SEMICOLON = re.compile(rf'(;[\s\u00a0"]*)(?=[{re.escape(SIGNS)}])')
 BYTE_ORDER_MARK = "\ufeff"  # by which Excel knows that the file is UTF-8
 
 
@@ -21,10 +24,14 @@ class _Line:
 
 
 def defuse(value: Any) -> Any:
-    """Text that begins like a formula gets an apostrophe before it; numbers stay numbers."""
-    if isinstance(value, str) and value.lstrip(" \u00a0").startswith(FORMULA):
-        return f"'{value}"
-    return "" if value is None else value
+    """Text that begins like a formula gets an apostrophe before it; numbers stay numbers.
+
+    So does what follows a semicolon: where a comma is the decimal mark, spreadsheets begin a cell there.
+    """
+    if not isinstance(value, str):
+        return "" if value is None else value
+    begun = f"'{value}" if value.lstrip(" \u00a0").startswith(FORMULA) else value
+    return AFTER_SEMICOLON.sub(r"\1'", begun)
 
 
 def lines(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:

@@ -80,7 +80,11 @@ _HOST = re.compile(
 _MAIL_HOST = re.compile(r"@((?:[\w-]+\.)+[^\W\d_]{2,24})(?![\w-])")
 _IP = re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.]*\d)|\[[0-9a-f]*:[0-9a-f:.]+\]")
 _SPACED = re.compile(r"([^\W_][\w-]*)(\s*\.\s+|\s+\.)([^\W\d_]{2,12})(?![\w-])(?=(\s*/|\s+[\w(]|))")
-_COMMA = re.compile(r"([^\W_][\w-]*),([^\W\d_]{2,12})\s*/\s*\w")
+_COMMA = re.compile(r"([^\W_][\w-]*),([^\W\d_]{2,12})(?:\s*/\s*\w|(?=\s*(?:[.!?)]|$)))", re.MULTILINE)
+_RUN_TOGETHER = re.compile(
+    r"([a-z0-9-]{2,}?)(?:dot|punto|tuldok|titik)(com|net|org|xyz|shop|store|online|site|ly)(?![\w-])"
+)
+_SPLIT_ENDING = re.compile(r"([^\W_][\w-]*)\.([a-z] [a-z](?: [a-z])?)(?=\s*(?:[/.!?)]|$))", re.MULTILINE)
 _PROSE_HOST = re.compile(rf"([a-z0-9][a-z0-9-]*)[{_PROSE_DOT}]([^\W\d_]{{2,12}}?)(?![a-z0-9-])")
 _PLACEHOLDER = re.compile(r"\{(?:buyer|shop)\}")
 _WRITTEN_DOT = re.compile(r"\s*[\[({<]\s*(?:dot|d0t|punto|tuldok|titik|\.)\s*[\])}>]\s*")
@@ -145,10 +149,11 @@ def _candidates(plain: str, *, written: str) -> Iterator[str]:
     for found in _SPOKEN_DOT.finditer(plain):
         if found[2] in _KNOWN and not (found[2] in _WORDS and found[3]):  # "a red dot in white"
             yield f"{found[1]}.{found[2]}"
-    for pattern in (_COMMA, _PROSE_HOST):
+    for pattern in (_COMMA, _PROSE_HOST, _RUN_TOGETHER, _SPLIT_ENDING):
         for found in pattern.finditer(plain):
-            if found[2] in _KNOWN:
-                yield f"{found[1]}.{found[2]}"
+            ending = found[2].replace(" ", "")
+            if ending in _KNOWN:
+                yield f"{found[1]}.{ending}"
 
 
 def _is_host(found: str) -> bool:

@@ -25,6 +25,7 @@ from chat.receipts import Kind, Receipt
 from chat.threads import read_thread
 from customers.models import Buyer, Contact, Product
 from engagement import buyers_choice, responses
+from engagement.buyers_choice import TooManyReplies
 from engagement.correspondence import list_shops
 from engagement.explanation import explain_to_buyers
 from sellers.models import Seller
@@ -129,7 +130,11 @@ def write(request: HttpRequest, buyer: Buyer, seller_id: int) -> HttpResponseBas
     if not form.is_valid():
         return _render_shop(request, buyer, seller, form, status=422)
     text = form.cleaned_data["text"]
-    buyers_choice.write_reply(buyer=buyer, seller=seller, text=text, now=timezone.now())
+    try:
+        buyers_choice.write_reply(buyer=buyer, seller=seller, text=text, now=timezone.now())
+    except TooManyReplies as error:
+        form.add_error("text", (type(error).__doc__ or "").strip())
+        return _render_shop(request, buyer, seller, form, status=429)
     return redirect("buyer-shop", _token(request), seller_id)
 
 

@@ -4,6 +4,7 @@ import pytest
 import time_machine
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from chat.buyer_links import VALID_FOR, sign
 from chat.models import Conversation, Message
@@ -186,6 +187,15 @@ def test_an_empty_reply_is_refused_with_a_reason(client, contact, message):
     assert answer.status_code == 422
     assert "Write something first." in answer.text
     assert not Conversation.objects.exists()
+
+
+def test_a_buyer_who_writes_very_much_in_a_minute_is_asked_to_wait(client, contact, message):
+    answers = [client.post(at("buyer-write", contact), {"text": f"Hello {n}"}) for n in range(11)]
+    assert [answer.status_code for answer in answers] == [302] * 10 + [429]
+    assert "Wait a moment" in answers[-1].text
+    assert "Hello 10" in answers[-1].text  # what they wrote is kept in the form
+    with time_machine.travel(timezone.now() + timedelta(minutes=1)):
+        assert client.post(at("buyer-write", contact), {"text": "Hello again"}).status_code == 302
 
 
 def test_a_shop_is_muted_and_unmuted(client, contact, message):

@@ -13,6 +13,14 @@ def test_a_cell_that_begins_like_a_formula_is_defused(cell):
     assert defuse(cell) == f"'{cell}"
 
 
+@pytest.mark.parametrize(
+    ("cell", "defused"),
+    [("Ana;=1+1", "Ana;'=1+1"), ('a; "=x()', "a; \"'=x()"), ("=1;+2", "'=1;'+2"), ("a;b-c", "a;b-c")],
+)
+def test_a_cell_that_a_semicolon_would_begin_is_defused(cell, defused):
+    assert defuse(cell) == defused
+
+
 @pytest.mark.parametrize("cell", ["Ana", "a=b", 5, -5, 1.5, ""])
 def test_ordinary_cells_and_numbers_stay_as_they_are(cell):
     assert defuse(cell) == cell

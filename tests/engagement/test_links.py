@@ -19,6 +19,7 @@ REFUSED = [
     "evil -dot- com", "evil_dot_com", "evil punto com", "me at gmail com", "IG: @myshop", "ig @myshop",
     "tele: @bestshop", "ไลน์ @bestshop", "follow @shop_real on TikTok", "Line ID: bestshop", "wa me/639171234567",
     "Call 0917 123 4567", "Text 0917-123-4567", "０９１７１２３４５６７", "0️⃣9️⃣1️⃣7️⃣1️⃣2️⃣3️⃣4️⃣5️⃣6️⃣7️⃣", "0812-3456-7890",
+    "evil,com", "go to evil,com!", "bit.l y", "see shop.c o m", "evildotcom", "evil-dotcom now",
     "00639171234567", "Wa.Me/639171234567", "Evil.Com now", "Evil.Shop", "EVIL.GURU", "evil. com now",
 ]  # fmt: skip
 ALLOWED = [
@@ -33,6 +34,7 @@ ALLOWED = [
     "Frete grátis. Com cupom", "Chega hoje. Com amor", "Diskon besar. Info lebih lanjut: chat ya",
     "Net 500g. Top picks. Net weight 500 g", "Selamat pagi. Im ready", "Tel: none", "a red dot in white",
     "Only 3.5kg left", "Rp1.500.000 or R$1.299,90", "Voucher 0123456789012, SKU 8991234567890", "Red●Blue●Green",
+    "Barato,com frete", "Mugs,bowls,plates", "the dotcom years", "polkadot dresses", "Size S,M,L",
     "30°C today", "Sa inyo lang po. At may regalo pa.", "มีของใหม่.ลดราคา", "11.11 sale",
 ]  # fmt: skip
 
