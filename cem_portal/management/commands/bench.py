@@ -22,6 +22,7 @@ INSIDE = "BENCH_INSIDE"
 
 class Command(BaseCommand):
     help = "Measure the portal against plain SQL, side by side in one run, on servers of its own."
+    requires_system_checks = ()  # the servers and the key are its own: nothing need be set
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--quick", action="store_true", help="The headline only, small")
@@ -35,6 +36,7 @@ class Command(BaseCommand):
 
     def start_servers(self, arguments: list[str]) -> None:
         """Run this command again on an empty PostgreSQL and Valkey, which end with it."""
+        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.DATA_DIR) as folder:
             sockets, data = make_socket_folder(), Path(folder)
             postgres = EmbeddedPostgres(data / "postgres", sockets=sockets, log=data / "postgres.log")
