@@ -1,78 +1,62 @@
-"""Writing down who was chosen: the buyers' loads, the recipients and the batches, set-based.
-
-One statement takes the audience's `chosen` query, counts each buyer's message of today and of this
-week (in buyer order, so that racing launches cannot deadlock), drops whom other sellers filled up
-meanwhile (D4), and inserts the rest as recipients, ranked.
-"""
+"""Writing down who was chosen: the buyers' loads, the recipients and the batches, set-based."""
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import timedelta
 
 from django.conf import settings
-from django.db import connection
 
-from engagement.audience import Audience
+from engagement.audience import NOBODY, Audience, Nobody, Waterfall
 from engagement.models import Batch, Broadcast
-from engagement.ranking import FACTS
 
-# {chosen} is a QuerySet as Django compiled it, with its own bound parameters before ours.
-ADMIT = """
-WITH chosen AS MATERIALIZED ({chosen}),
-loaded AS (
-    INSERT INTO engagement_buyerload AS load (buyer_id, day, day_count, week, week_count)
-    SELECT buyer_id, %s, 1, %s, 1 FROM chosen ORDER BY buyer_id
-    ON CONFLICT (buyer_id) DO UPDATE SET
-        day_count = CASE WHEN load.day = excluded.day THEN load.day_count + 1 ELSE 1 END,
-        week_count = CASE WHEN load.week = excluded.week THEN load.week_count + 1 ELSE 1 END,
-        day = excluded.day,
-        week = excluded.week
-    WHERE (load.day <> excluded.day OR load.day_count < %s)
-      AND (load.week <> excluded.week OR load.week_count < %s)
-    RETURNING buyer_id
-),
-admitted AS (
-    INSERT INTO engagement_recipient (week, seller_id, broadcast_id, rank, buyer_id, score, orders,
-                                      ordered_days, active_days, messages, reads)
-    SELECT %s, %s, %s, row_number() OVER (ORDER BY score DESC, buyer_id), buyer_id, score,
-           fact_orders, fact_ordered_days, fact_active_days, fact_messages, fact_reads
-    FROM chosen JOIN loaded USING (buyer_id)
-    RETURNING buyer_id
-)
-SELECT count(*), count(*) FILTER (WHERE NOT held)
-FROM chosen JOIN admitted USING (buyer_id)
-"""
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """The best of those whom quota or cap left out: the rank after the lowest selected."""
+
+    buyer_id: int
+    score: float
+    facts: list[int | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """How many recipients were written, and how many of them the quota has not charged yet."""
+    """The stored waterfall, and the first who was left out, if anybody was."""
 
-    selected: int
-    fresh: int
+    fall: Waterfall
+    left_out: LeftOut | None = None
 
 
 def admit(audience: Audience, broadcast: Broadcast) -> Admitted:
-    """Write the recipients of a broadcast: fewer than chosen when other sellers came first.
+    """Write the recipients of a broadcast: fewer than planned when other sellers came first (D4).
 
-    The audience must choose somebody. Runs in the launch's transaction, holding the quota's lock.
+    Runs in the launch's transaction, holding the quota's lock.
     """
-    rows = audience.chosen().values("buyer_id", "held", "score", *FACTS)
-    chosen, bound = rows.query.sql_with_params()
-    policy, day = audience.policy, audience.seller.market.day(audience.now)
-    caps = (day, audience.week, policy.buyer_daily_cap, policy.buyer_weekly_cap)
-    keys = (audience.week, audience.seller.pk, broadcast.pk)
-    with connection.cursor() as cursor:
-        cursor.execute(ADMIT.format(chosen=chosen), (*bound, *caps, *keys))
-        return Admitted(*cursor.fetchone())
+    try:
+        ((*steps, planned, selected, fresh, left_out),) = audience.ask("admit", broadcast=broadcast.pk)
+    except Nobody:
+        return Admitted(NOBODY)
+    matched, muted, by_shop, by_market, over_quota, over_cap = steps
+    fall = Waterfall(
+        matched=matched,
+        muted=muted,
+        capped_by_shop=by_shop,
+        capped_by_market=by_market + planned - selected,
+        over_quota=over_quota,
+        over_cap=over_cap,
+        selected=selected,
+        charged=fresh if audience.quota is not None else 0,
+    )
+    return Admitted(fall, LeftOut(*json.loads(left_out)) if left_out else None)
 
 
-def open_batches(broadcast: Broadcast, *, selected: int) -> None:
+def open_batches(broadcast: Broadcast) -> None:
     """Cut the ranks into batches; each one's turn is admission + its number in seconds."""
     assert broadcast.week is not None
     assert broadcast.admitted_at is not None
-    size = settings.BATCH_SIZE
+    size, selected = settings.BATCH_SIZE, broadcast.selected
     Batch.objects.bulk_create(
         Batch(
             week=broadcast.week,

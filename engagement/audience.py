@@ -1,41 +1,39 @@
-"""Who could be reached, who is left out and why, and who is chosen: one query for all of it.
+"""Who could be reached, who is left out and why, and who is chosen: one statement for all of it.
 
-The waterfall before sending, the admission and the stored waterfall come from the same `Audience`:
-matched → muted → capped → over quota → over cap → selected.
+The waterfall before sending, the admission and the stored waterfall are the same parts of
+`sql/audience.sql`: matched → muted → capped → over quota → over cap → selected.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
-from django.db.models import (
-    BooleanField,
-    Count,
-    Exists,
-    F,
-    OuterRef,
-    Q,
-    QuerySet,
-    Sum,
-    Value,
-    Window,
-)
-from django.db.models.functions import RowNumber
+from django.core.exceptions import EmptyResultSet
+from django.db import connection
+from django.db.models import BooleanField, ExpressionWrapper, Func, Q, QuerySet
 
 from customers.models import Contact
+from customers.statements import read_statements
 from eligibility.calendar import current_week
 from eligibility.models import Policy
-from engagement.models import Broadcast, BuyerLoad, Recipient
-from engagement.ranking import FACTS, Prior, expected_yield, facts
+from engagement import ranking
+from engagement.models import Broadcast
 from quotas.conditions import matching
 from quotas.growth import quota_of_week
 from quotas.models import Quota, Scenario
 from sellers.models import Seller
 
-CLEAR = Q(muted=False, shop_capped=False, market_capped=False)
+PARTS = read_statements(Path(__file__).parent / "sql" / "audience.sql")
+# What the statement reads of a contact.
+FIELDS = (
+    "buyer_id", "muted_at", "orders", "spent", "messages", "reads", "paid_times", "viewed_times", "cart_times",
+    "wish_times", "ordered_times", "read_times", "followed_times",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +54,13 @@ class Waterfall:
         return self.capped_by_shop + self.capped_by_market
 
 
+NOBODY = Waterfall(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+class Nobody(Exception):
+    """The scenario has no conditions, so nobody can fit it."""
+
+
 @dataclass(frozen=True)
 class Audience:
     """A scenario's customers for one seller at one moment of one CEM week.
@@ -69,12 +74,6 @@ class Audience:
     week: date
     quota: Quota | None
     now: datetime
-    besides: int | None = None  # the broadcast that is being admitted
-    _conditions: Q = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        conditions = matching(self.scenario.conditions.all(), now=self.now)
-        object.__setattr__(self, "_conditions", conditions)
 
     @classmethod
     def survey(cls, seller: Seller, scenario: Scenario, *, now: datetime) -> Audience | None:
@@ -88,172 +87,94 @@ class Audience:
 
     def matched(self) -> QuerySet[Contact]:
         """Every contact who fits the scenario."""
-        return Contact.objects.filter(self._conditions, seller=self.seller)
-
-    def sorted_out(self) -> QuerySet[Contact]:
-        """The matched with what stands in their way, each as a boolean: muted, shop_capped,
-        market_capped; and held: charged this week for this scenario already (D12)."""
-        return self._sort_out(self.matched())
-
-    def _sort_out(self, contacts: QuerySet[Contact]) -> QuerySet[Contact]:
-        day = self.seller.market.day(self.now)
-        load = BuyerLoad.objects.filter(buyer_id=OuterRef("buyer_id"))
-        full = Q(day=day, day_count__gte=self.policy.buyer_daily_cap) | Q(
-            week=self.week, week_count__gte=self.policy.buyer_weekly_cap
+        return Contact.objects.filter(
+            matching(self.scenario.conditions.all(), now=self.now), seller=self.seller
         )
-        return contacts.annotate(
-            muted=Q(muted_at__isnull=False) | Q(buyer__muted_at__isnull=False),
-            shop_capped=self._reached_today(day),
-            market_capped=Exists(load.filter(full)),
-            held=self._held(),
-        )
-
-    def reachable(self) -> QuerySet[Contact]:
-        return self.sorted_out().filter(CLEAR)
-
-    def _broadcasts(self) -> QuerySet[Broadcast]:
-        admitted = Broadcast.objects.filter(seller=self.seller, admitted_at__isnull=False)
-        return admitted.exclude(pk=self.besides) if self.besides else admitted
-
-    def _recipients_of(self, broadcasts: list[tuple[date | None, int]]) -> QuerySet[Recipient]:
-        """Who is held or was reached by these broadcasts: an exception counts until it is settled."""
-        unsettled = Exists(Broadcast.objects.unsettled().filter(pk=OuterRef("broadcast_id")))
-        return Recipient.objects.filter(
-            Q(outcome__isnull=True) | unsettled,
-            week__in={week for week, _ in broadcasts if week},
-            seller=self.seller,
-            broadcast__in=[pk for _, pk in broadcasts],
-        )
-
-    def _reached_today(self, day: date) -> Q | Value:
-        """Whether this shop's messages of today fill its cap for the buyer (D2)."""
-        today = list(self._broadcasts().filter(day=day).values_list("week", "pk"))
-        if not today:
-            return Value(False, output_field=BooleanField())
-        full = (
-            self._recipients_of(today)
-            .values("buyer_id")
-            .annotate(n=Count("*"))
-            .filter(n__gte=self.policy.buyer_seller_daily_cap)
-            .values("buyer_id")
-        )
-        return Q(buyer_id__in=full)
-
-    def _held(self) -> Q | Value:
-        mates = list(
-            self._broadcasts().filter(week=self.week, scenario=self.scenario).values_list("week", "pk")
-        )
-        if not mates or self.quota is None:
-            return Value(False, output_field=BooleanField())
-        return Q(buyer_id__in=self._recipients_of(mates).values("buyer_id"))
-
-    @cached_property
-    def counts(self) -> dict[str, Any]:
-        """One scan of the matched: how many fall out at each step, and the prior's totals.
-
-        Grouped by what stands in the way, so that each obstacle is looked up once a contact.
-        """
-        rows: Any = self.sorted_out()  # with annotations that its type does not tell
-        groups = rows.values("muted", "shop_capped", "market_capped", "held").order_by()
-        counts = dict.fromkeys(
-            (
-                "matched",
-                "muted",
-                "capped_by_shop",
-                "capped_by_market",
-                "reachable",
-                "held",
-                "spent",
-                "orders",
-            ),
-            0,
-        )
-        for group in groups.annotate(n=Count("buyer_id"), spent_=Sum("spent"), orders_=Sum("orders")):
-            if group["muted"]:
-                step = "muted"
-            elif group["shop_capped"]:
-                step = "capped_by_shop"
-            elif group["market_capped"]:
-                step = "capped_by_market"
-            else:
-                step = "reachable"
-                counts["held"] += group["n"] if group["held"] else 0
-            counts[step] += group["n"]
-            counts["matched"] += group["n"]
-            counts["spent"] += group["spent_"]
-            counts["orders"] += group["orders_"]
-        return counts
-
-    @property
-    def _fresh_room(self) -> int | None:
-        """How many customers not charged yet the quota still admits; None: as many as there are."""
-        fresh = self.counts["reachable"] - self.counts["held"]
-        return None if self.quota is None or self.quota.left >= fresh else self.quota.left
-
-    def ranked(self) -> QuerySet[Contact]:
-        """The reachable with `score` and the facts behind it, best first."""
-        prior = Prior.of(
-            spent=self.counts["spent"],
-            orders=self.counts["orders"],
-            target_read_rate=self.policy.target_read_rate,
-        )
-        return (
-            self.reachable()
-            .annotate(score=expected_yield(prior, now=self.now), **facts(now=self.now))
-            .order_by(F("score").desc(), "buyer_id")
-        )
-
-    def chosen(self) -> QuerySet[Contact]:
-        """Those charged already ∪ the best of the others that the quota admits, cut at the cap."""
-        return self._admitted()[: self.policy.max_recipients]
-
-    def _admitted(self) -> QuerySet[Contact]:
-        room, ranked = self._fresh_room, self.ranked()
-        if room is None:
-            return ranked
-        if not self.counts["held"]:
-            return ranked[:room] if room < self.policy.max_recipients else ranked
-        place = Window(RowNumber(), partition_by=F("held"), order_by=(F("score").desc(), F("buyer_id").asc()))
-        return ranked.annotate(place=place).filter(Q(held=True) | Q(place__lte=room))
 
     @cached_property
     def waterfall(self) -> Waterfall:
         """The exact figures, as admission would find them now (R7, R11, D12, D13)."""
-        counts, cap = self.counts, self.policy.max_recipients
-        held, reachable = counts["held"], counts["reachable"]
-        fresh = reachable - held
-        admitted_fresh = fresh if self._fresh_room is None else self._fresh_room
-        selected = min(held + admitted_fresh, cap)
-        if self.quota is None:
-            charged = 0
-        elif selected == held + admitted_fresh:
-            charged = admitted_fresh
-        elif not held:
-            charged = selected
-        else:
-            charged = self.chosen().aggregate(n=Count("buyer_id", filter=Q(held=False)))["n"]
-        return Waterfall(
-            matched=counts["matched"],
-            muted=counts["muted"],
-            capped_by_shop=counts["capped_by_shop"],
-            capped_by_market=counts["capped_by_market"],
-            over_quota=fresh - admitted_fresh,
-            over_cap=held + admitted_fresh - selected,
-            selected=selected,
-            charged=charged,
-        )
+        try:
+            ((*figures,),) = self.ask("waterfall")
+        except Nobody:
+            return NOBODY
+        return Waterfall(*figures)
 
-    def first_left_out(self) -> dict[str, Any] | None:
-        """The best of those whom quota or cap left out: the rank after the lowest selected.
+    def ask(self, question: str, **bound: Any) -> list[tuple[Any, ...]]:
+        """The rows that answer a question about this audience: a part of `sql/audience.sql`.
 
-        A dict of buyer_id, score and the facts.
+        `bound` are the parameters that only the question has. Raises Nobody.
         """
-        if not self.waterfall.over_quota and not self.waterfall.over_cap:
-            return None
-        chosen = self.chosen().values("buyer_id")
-        rest = self.ranked().exclude(buyer_id__in=chosen)
-        row: dict[str, Any] | None = rest.values("buyer_id", "score", *FACTS).first()
-        return row
+        chosen = "chosen_beside_held" if self._earlier["mates"] else "chosen_fresh"
+        parts = ("flagged", "ranked", chosen, question)
+        return self._execute(parts, self.matched().values(*FIELDS), **bound)
+
+    def count_fits(self, scenarios: list[Scenario]) -> list[tuple[list[bool], bool, int]]:
+        """The seller's contacts grouped: which of the scenarios they fit, whether neither a mute nor
+        a cap keeps them away, and how many they are."""
+        fits = [
+            ExpressionWrapper(matching(each.conditions.all(), now=self.now), output_field=BooleanField())
+            for each in scenarios
+        ]
+        contacts = Contact.objects.filter(seller=self.seller).annotate(
+            fits=Func(*fits, template="ARRAY[%(expressions)s]", output_field=BooleanField())
+        )
+        rows: Any = self._execute(("flagged", "sizes"), contacts.values("buyer_id", "muted_at", "fits"))
+        return list(rows)
+
+    def _execute(
+        self, parts: Iterable[str], matched: QuerySet[Any, Any], **bound: Any
+    ) -> list[tuple[Any, ...]]:
+        try:
+            compiled = connection.ops.compose_sql(*matched.query.sql_with_params())
+        except EmptyResultSet as nobody:
+            raise Nobody from nobody
+        # its values are bound already; what is left of percent signs is theirs
+        sql = "".join(PARTS[name] for name in parts).replace("{matched}", compiled.replace("%", "%%"))
+        with connection.cursor() as cursor:
+            cursor.execute(sql, self._bound | bound)
+            return cursor.fetchall()
+
+    @cached_property
+    def _bound(self) -> dict[str, Any]:
+        policy, free = self.policy, self.quota is None
+        return {
+            **ranking.parameters(target_read_rate=policy.target_read_rate),
+            **self._earlier,
+            "now": self.now,
+            "day": self.seller.market.day(self.now),
+            "week": self.week,
+            "seller": self.seller.pk,
+            "shop_cap": policy.buyer_seller_daily_cap,
+            "daily_cap": policy.buyer_daily_cap,
+            "weekly_cap": policy.buyer_weekly_cap,
+            "cap": policy.max_recipients,
+            "left": None if self.quota is None else self.quota.left,
+            "free": free,
+        }
+
+    @cached_property
+    def _earlier(self) -> dict[str, list[Any]]:
+        """The shop's broadcasts that count against a customer: of today (D2), and of this scenario and
+        week (`mates`, D12; none where no quota is needed); which of all are not settled yet."""
+        day = self.seller.market.day(self.now)
+        of_week = Q(week=self.week, scenario=self.scenario) if self.quota is not None else Q(pk__in=[])
+        rows = list(
+            Broadcast.objects.filter(
+                Q(day=day) | of_week, seller=self.seller, admitted_at__isnull=False
+            ).values_list("pk", "week", "day", "scenario_id", "ended_at")
+        )
+        return {
+            "earlier": [pk for pk, *_ in rows],
+            "weeks": sorted({week for _, week, *_ in rows if week}),
+            "today": [pk for pk, _, sent_on, *_ in rows if sent_on == day],
+            "mates": [
+                pk
+                for pk, week, _, scenario_id, _ in rows
+                if self.quota is not None and (week, scenario_id) == (self.week, self.scenario.pk)
+            ],
+            "unsettled": [pk for pk, *_, ended_at in rows if ended_at is None],
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,26 +188,14 @@ class Size:
 def sizes(
     seller: Seller, scenarios: list[Scenario], *, policy: Policy, week: date, now: datetime
 ) -> dict[int, Size]:
-    """The size of every scenario by its id, in one scan of the seller's contacts, however many.
-
-    Grouped by what stands in the way, as the waterfall is.
-    """
+    """The size of every scenario by its id, in one scan of the seller's contacts, however many."""
     if not scenarios:
         return {}
-    anybody = Audience(seller, scenarios[0], policy, week, None, now)
-    rows: Any = anybody._sort_out(Contact.objects.filter(seller=seller))
-    count = {
-        f"of_{scenario.pk}": Count("buyer_id", filter=matching(scenario.conditions.all(), now=now))
-        for scenario in scenarios
-    }
-    groups = list(rows.values("muted", "shop_capped", "market_capped").order_by().annotate(**count))
-    clear = [
-        group for group in groups if not (group["muted"] or group["shop_capped"] or group["market_capped"])
-    ]
+    groups = Audience(seller, scenarios[0], policy, week, None, now).count_fits(scenarios)
     return {
         scenario.pk: Size(
-            matched=sum(group[f"of_{scenario.pk}"] for group in groups),
-            reachable=sum(group[f"of_{scenario.pk}"] for group in clear),
+            matched=sum(count for fits, _, count in groups if fits[n]),
+            reachable=sum(count for fits, clear, count in groups if fits[n] and clear),
         )
-        for scenario in scenarios
+        for n, scenario in enumerate(scenarios)
     }

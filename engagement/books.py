@@ -159,11 +159,11 @@ GROUP BY batch.week, batch.seller_id, batch.broadcast_id, batch.number, batch.sa
 HAVING (batch.sales, batch.gmv) <> (count(credit.order_id), COALESCE(sum(credit.amount), 0))
 """
 
-# what a contact remembers of messages and reads is what stands in the chat (of ended broadcasts)
+# what a contact remembers of messages and reads is what stands in the chat (messages: once counted)
 CONTACTS = """
 WITH counted AS (
     SELECT message.seller_id, message.buyer_id,
-           count(*) FILTER (WHERE broadcast.ended_at IS NOT NULL) AS messages, count(message.read_at) AS reads
+           count(*) FILTER (WHERE broadcast.remembered) AS messages, count(message.read_at) AS reads
     FROM chat_message AS message
     JOIN engagement_broadcast AS broadcast ON broadcast.content_id = message.content_id
     WHERE message.batch IS NOT NULL

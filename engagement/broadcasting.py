@@ -6,6 +6,7 @@ the seller's lock admits one launch a seller at a time, the rest follow from it.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -14,16 +15,16 @@ from chat.models import Content
 from eligibility.calendar import current_week
 from eligibility.models import Policy
 from engagement.admission import admit, open_batches
-from engagement.audience import Audience
+from engagement.audience import Audience, Waterfall
 from engagement.delivery import stop_open_batches
 from engagement.doorbell import ring_on_commit
 from engagement.entitlement import Refused, check_market, check_standing, check_uses
 from engagement.models import Broadcast
 from engagement.quiet_hours import sending_time
-from engagement.ranking import FACTS
 from engagement.settlement import settle
 from quotas import ledger
 from quotas.growth import quota_of_week
+from quotas.models import Scenario
 from sellers.models import ChatUser, Seller
 
 Status = Broadcast.Status
@@ -65,13 +66,22 @@ def launch(broadcast: Broadcast, *, now: datetime) -> Broadcast:
 
 
 def _launch(broadcast: Broadcast, *, now: datetime) -> None:
-    seller, scenario = Seller.objects.locked(broadcast.seller_id), broadcast.scenario
+    seller = Seller.objects.locked(broadcast.seller_id)
+    scenario = _take_editable(broadcast).scenario
     market, day = seller.market, seller.market.day(now)
     week, policy = current_week(market), Policy.objects.in_force(market, now)
     check_market(seller)
     check_standing(seller, scenario, week=week)
     check_uses(seller, scenario, day=day, policy=policy)
     assert week is not None, "a seller with a standing has a week"
+    quota = quota_of_week(seller, scenario, week=week, now=now, lock=True)
+    audience = Audience(seller, scenario, policy, week, quota, now)
+    admitted = admit(audience, broadcast)
+    fall, left_out = admitted.fall, admitted.left_out
+    if not fall.selected:
+        raise Refused(nobody_left(scenario, fall))
+    if quota is not None:
+        ledger.charge(quota, customers=fall.charged, reference=broadcast.reference, at=now)
     _flip(
         broadcast,
         [Status.DRAFT, Status.SCHEDULED],
@@ -80,48 +90,27 @@ def _launch(broadcast: Broadcast, *, now: datetime) -> None:
         admitted_at=now,
         week=week,
         day=day,
+        left_out_id=left_out and left_out.buyer_id,
+        left_out_score=left_out and left_out.score,
+        left_out_facts=left_out.facts if left_out else [],
+        **asdict(fall),
     )
-    quota = quota_of_week(seller, scenario, week=week, now=now, lock=True)
-    audience = Audience(seller, scenario, policy, week, quota, now, besides=broadcast.pk)
-    _admit(broadcast, audience)
+    open_batches(broadcast)
 
 
-def _admit(broadcast: Broadcast, audience: Audience) -> None:
-    planned = audience.waterfall
-    if not planned.selected:
-        raise Refused(nobody_left(audience))
-    left_out = audience.first_left_out()
-    admitted = admit(audience, broadcast)
-    if audience.quota is not None:
-        ledger.charge(
-            audience.quota,
-            customers=admitted.fresh,
-            reference=broadcast.reference,
-            at=audience.now,
-        )
-    if not admitted.selected:
-        raise Refused(nobody_left(audience))
-    broadcast.matched = planned.matched
-    broadcast.muted = planned.muted
-    broadcast.capped_by_shop = planned.capped_by_shop
-    broadcast.capped_by_market = planned.capped_by_market + planned.selected - admitted.selected
-    broadcast.over_quota = planned.over_quota
-    broadcast.over_cap = planned.over_cap
-    broadcast.selected = admitted.selected
-    broadcast.charged = admitted.fresh if audience.quota is not None else 0
-    if left_out is not None:
-        broadcast.left_out_id = left_out["buyer_id"]
-        broadcast.left_out_score = left_out["score"]
-        broadcast.left_out_facts = [left_out[name] for name in FACTS]
-    broadcast.save()
-    open_batches(broadcast, selected=admitted.selected)
+def _take_editable(broadcast: Broadcast) -> Broadcast:
+    """Lock the broadcast and read it anew: a second click waits here, and finds it sent."""
+    rows = Broadcast.objects.select_for_update(no_key=True, of=("self",)).select_related("scenario")
+    broadcast.refresh_from_db(from_queryset=rows)
+    if not broadcast.editable:
+        raise _already(broadcast)
+    return broadcast
 
 
-def nobody_left(audience: Audience) -> str:
+def nobody_left(scenario: Scenario, fall: Waterfall) -> str:
     """Why nobody can be reached, and what to do, in a sentence a seller reads."""
-    fall = audience.waterfall
     if not fall.matched:
-        return f"Nobody is in “{audience.scenario}” right now. {audience.scenario.empty_hint}".strip()
+        return f"Nobody is in “{scenario}” right now. {scenario.empty_hint}".strip()
     if fall.over_quota:
         return "This week's quota for this scenario is used up. It opens again on Monday."
     return (
@@ -215,6 +204,10 @@ def _flip(broadcast: Broadcast, expected: list[Status], **changes: object) -> No
     rows = Broadcast.objects.filter(pk=broadcast.pk, status__in=expected)
     if not rows.update(**changes):
         broadcast.refresh_from_db()
-        raise AlreadyLaunched(f"This broadcast is {broadcast.get_status_display()} already.")
+        raise _already(broadcast)
     for name, value in changes.items():
         setattr(broadcast, name, value)
+
+
+def _already(broadcast: Broadcast) -> AlreadyLaunched:
+    return AlreadyLaunched(f"This broadcast is {broadcast.get_status_display()} already.")

@@ -40,6 +40,10 @@ class BroadcastQuerySet(SellerOwned["Broadcast"]):
         """Admitted broadcasts that still hold quota for customers who may yet be reached."""
         return self.filter(admitted_at__isnull=False, ended_at__isnull=True)
 
+    def unremembered(self) -> BroadcastQuerySet:
+        """Ended broadcasts whose messages the contacts do not remember yet."""
+        return self.filter(ended_at__isnull=False, remembered=False)
+
 
 @pghistory.track(pghistory.UpdateEvent(), fields=["status", "reason", "send_at"], model_name="BroadcastEvent")
 class Broadcast(models.Model):
@@ -89,6 +93,7 @@ class Broadcast(models.Model):
     left_out_facts = ArrayField(models.SmallIntegerField(null=True), default=list)
 
     ended_at = models.DateTimeField(null=True)  # settled: what was not delivered is refunded
+    remembered = models.BooleanField(default=False)  # its messages are counted on the contacts
 
     objects = BroadcastQuerySet.as_manager()
 
@@ -127,6 +132,12 @@ class Broadcast(models.Model):
                 fields=["admitted_at"],
                 condition=Q(admitted_at__isnull=False, ended_at__isnull=True),
                 name="broadcast_unsettled",
+            ),
+            # remembering: ended, and not counted on the contacts
+            models.Index(
+                fields=["ended_at"],
+                condition=Q(ended_at__isnull=False, remembered=False),
+                name="broadcast_unremembered",
             ),
             # audience: this seller's broadcasts of the week and day
             models.Index(fields=["seller", "week", "scenario"], name="broadcast_of_week"),

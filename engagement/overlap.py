@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from chat.models import Content
-from customers.models import Contact
-from engagement.audience import Audience
-from engagement.models import Broadcast, Recipient
+from engagement.audience import Audience, Nobody
+from engagement.models import Broadcast
 from sellers.models import Seller
 
 WITHIN = timedelta(days=7)
@@ -21,11 +20,9 @@ def find_same(content: Content, *, seller: Seller, now: datetime) -> list[Broadc
 
 def count_repeated(audience: Audience, same: list[Broadcast]) -> int:
     """Of those who would be chosen now, how many were reached by one of these broadcasts."""
-    reached = Recipient.objects.filter(
-        outcome__isnull=True,
-        week__in={each.week for each in same if each.week},
-        seller=audience.seller,
-        broadcast__in=[each.pk for each in same],
-    )
-    chosen = Contact.objects.filter(seller=audience.seller, buyer_id__in=audience.chosen().values("buyer_id"))
-    return chosen.filter(buyer_id__in=reached.values("buyer_id")).count()
+    weeks = sorted({each.week for each in same if each.week})
+    try:
+        ((repeated,),) = audience.ask("repeated", same=[each.pk for each in same], same_weeks=weeks)
+    except Nobody:
+        return 0
+    return int(repeated)

@@ -7,7 +7,6 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 
-from customers.models import Contact
 from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
 from quotas import ledger
 from quotas.models import Quota
@@ -32,10 +31,6 @@ def settle(broadcast: Broadcast, *, now: datetime) -> bool:
     if broadcast.status == Broadcast.Status.SENDING:
         broadcast.status = Broadcast.Status.SENT
     broadcast.save(update_fields=["ended_at", "status"])
-    Contact.objects.count_messages(
-        seller_id=broadcast.seller_id,
-        buyers=broadcast.recipients().filter(outcome__isnull=True).values("buyer_id"),
-    )
     return True
 
 

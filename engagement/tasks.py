@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from engagement import attribution, broadcasting, doorbell, settlement, weekly_review
+from engagement import attribution, broadcasting, doorbell, remembering, settlement, weekly_review
 from engagement.delivery import deliver_open_batches
 
 
@@ -21,6 +21,12 @@ def deliver() -> None:
 def sweep() -> None:
     """Find what a lost bell left behind."""
     deliver()
+
+
+@shared_task
+def remember() -> None:
+    """Let contacts remember the messages of broadcasts that ended. Each minute."""
+    remembering.remember_messages()
 
 
 @shared_task

@@ -18,6 +18,7 @@ from engagement import broadcasting
 from engagement.delivery import deliver_next_batch
 from engagement.entitlement import Refused
 from engagement.models import Broadcast
+from engagement.remembering import remember_messages
 from engagement.settlement import settle
 from quotas.models import Scenario
 
@@ -146,6 +147,7 @@ def send(campaign: Campaign, town: Town, scenario: Scenario, *, random: Random) 
             broadcasting.stop(broadcast, reason=reason, now=campaign.at + timedelta(seconds=seconds))
     if not campaign.stopped:
         settle(broadcast, now=campaign.at + timedelta(seconds=seconds))
+    remember_messages()
     return broadcast
 
 

@@ -165,7 +165,7 @@ def test_basic_locks_loyalty_and_says_so():
     seller = MasterFactory().seller
     open_week(seller, tier="basic")
     locked = {line.room.scenario.code: line.locked for line in why(seller).scenarios if line.locked}
-    assert locked == {"loyalty": "it is for advance access, the shop has basic (R6)"}
+    assert locked == {"loyalty": "it is for advance access, the shop has basic"}
 
 
 def test_a_shop_without_a_master_account_hears_that_first():

@@ -8,9 +8,11 @@ from chat.models import Message
 from customers.models import Contact
 from engagement import broadcasting
 from engagement.audience import Audience
+from engagement.books import discrepancies
 from engagement.delivery import deliver_next_batch
 from engagement.entitlement import Refused
 from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
+from engagement.remembering import remember_messages
 from engagement.settlement import settle_ended
 from quotas.models import LedgerEntry, Quota, Scenario
 from tests.factories import (
@@ -64,7 +66,19 @@ def test_a_broadcast_reaches_every_follower_and_charges_each_once(seller):
     assert broadcast.ended_at == NOW
     assert Message.objects.filter(content=broadcast.content, sent_at=NOW).count() == 3
     assert quota(seller).used == 3
-    assert list(Contact.objects.values_list("messages", flat=True)) == [1, 1, 1]
+
+
+def test_contacts_remember_the_messages_of_ended_broadcasts_once(seller):
+    contacts = follow(seller, 3)
+    broadcasting.launch(draft(seller), now=NOW)
+    Contact.objects.filter(pk=contacts[0].pk).update(muted_at=NOW)
+    assert remember_messages() == 0  # it has not ended
+
+    deliver_all()
+    assert remember_messages() == 1
+    assert remember_messages() == 0
+    assert sorted(Contact.objects.values_list("messages", flat=True)) == [0, 1, 1]
+    assert discrepancies() == []
 
 
 def test_a_second_launch_of_the_same_broadcast_loses(seller):

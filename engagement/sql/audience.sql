@@ -1,0 +1,159 @@
+-- Who could be reached, who is left out and why, who is chosen: parts of one statement, so that the waterfall
+-- that a page shows, the one that a launch stores, and the recipients can only agree (I9, R11).
+--
+-- Why SQL: one scan of a scenario's contacts gives the counts, the prior that scores are shrunk towards, the ranking
+-- and the choice. `engagement.audience` puts the parts together: flagged, then sizes; or flagged, ranked, one of the
+-- two `chosen`, and a question. {matched} is a QuerySet of contacts as Django compiled it.
+--
+-- Indexes: the keys of contacts, buyers and loads; recipient_once_per_broadcast for the earlier broadcasts.
+
+-- name: flagged
+-- What stands in a contact's way. `earlier` holds who is held or was reached by this shop's broadcasts of the day (D2)
+-- and by those of this scenario and week (D12): an exception counts until its broadcast is settled. The load is looked up
+-- row by row, so that no plan hinges on how large that table was when it was last analysed.
+WITH earlier AS MATERIALIZED (
+    SELECT recipient.buyer_id,
+        count(*) FILTER (WHERE recipient.broadcast_id = ANY(%(today)s)) AS today,
+        bool_or(recipient.broadcast_id = ANY(%(mates)s)) AS held
+    FROM engagement_recipient AS recipient
+    WHERE recipient.week = ANY(%(weeks)s) AND recipient.seller_id = %(seller)s
+        AND recipient.broadcast_id = ANY(%(earlier)s)
+        AND (recipient.outcome IS NULL OR recipient.broadcast_id = ANY(%(unsettled)s))
+    GROUP BY recipient.buyer_id
+), flagged AS (
+    SELECT contact.*,
+        contact.muted_at IS NOT NULL OR buyer.muted_at IS NOT NULL AS muted,
+        coalesce(earlier.today >= %(shop_cap)s, FALSE) AS shop_capped,
+        coalesce((
+            SELECT load.day = %(day)s AND load.day_count >= %(daily_cap)s
+                OR load.week = %(week)s AND load.week_count >= %(weekly_cap)s
+            FROM engagement_buyerload AS load WHERE load.buyer_id = contact.buyer_id
+        ), FALSE) AS market_capped,
+        coalesce(earlier.held, FALSE) AS held
+    FROM ({matched}) AS contact
+    JOIN customers_buyer AS buyer ON buyer.id = contact.buyer_id
+    LEFT JOIN earlier ON earlier.buyer_id = contact.buyer_id
+)
+
+-- name: sizes
+-- Grouped by which scenarios a contact fits, so that every contact is looked at once, however many there are.
+SELECT fits, NOT (muted OR shop_capped OR market_capped) AS clear, count(*) FROM flagged GROUP BY 1, 2
+
+-- name: ranked
+-- The expected yield (`engagement.ranking`): likelihood to order × likelihood to read × expected order value. The facts
+-- that it rests on stay beside it.
+, sorted AS MATERIALIZED (
+    SELECT buyer_id, muted, shop_capped, market_capped, held,
+        NOT (muted OR shop_capped OR market_capped) AS clear,
+        orders, spent::float8 AS spent, messages, reads, paid_at, active_at,
+        (%(activity_weight)s * coalesce(exp(extract(epoch FROM active_at - %(now)s)::float8 / %(activity_seconds)s), 0)
+            + coalesce(exp(extract(epoch FROM paid_times[1] - %(now)s)::float8 / %(order_seconds)s), 0)
+            + coalesce(exp(extract(epoch FROM paid_times[2] - %(now)s)::float8 / %(order_seconds)s), 0)
+            + coalesce(exp(extract(epoch FROM paid_times[3] - %(now)s)::float8 / %(order_seconds)s), 0)
+            + coalesce(exp(extract(epoch FROM paid_times[4] - %(now)s)::float8 / %(order_seconds)s), 0)
+            + coalesce(exp(extract(epoch FROM paid_times[5] - %(now)s)::float8 / %(order_seconds)s), 0)
+            + %(background)s)
+        * (reads + %(read_weight)s * %(read_rate)s) / (messages + %(read_weight)s) AS interest
+    FROM (
+        SELECT flagged.*, paid_times[1] AS paid_at,
+            greatest(viewed_times[1], cart_times[1], wish_times[1], ordered_times[1], read_times[1],
+                followed_times[1]) AS active_at
+        FROM flagged
+    ) AS dated
+), totals AS (
+    -- room: how many customers not charged yet the quota admits; `left` is null where none is needed
+    SELECT counted.*, least(reachable - held, %(left)s) AS room
+    FROM (
+        SELECT count(*) AS matched,
+            count(*) FILTER (WHERE muted) AS muted,
+            count(*) FILTER (WHERE shop_capped AND NOT muted) AS capped_by_shop,
+            count(*) FILTER (WHERE market_capped AND NOT (muted OR shop_capped)) AS capped_by_market,
+            count(*) FILTER (WHERE clear) AS reachable,
+            count(*) FILTER (WHERE clear AND held) AS held,
+            CASE WHEN sum(orders) > 0 AND sum(spent) > 0 THEN sum(spent) / sum(orders) ELSE 1 END AS order_value
+        FROM sorted
+    ) AS counted
+), ranked AS (
+    SELECT buyer_id, sorted.held,
+        interest * (spent + %(value_weight)s * order_value) / (orders + %(value_weight)s) AS score,
+        least(orders, 32767)::int2 AS orders,
+        floor(extract(epoch FROM %(now)s - paid_at) / 86400)::int2 AS ordered_days,
+        floor(extract(epoch FROM %(now)s - active_at) / 86400)::int2 AS active_days,
+        least(greatest(messages, reads), 32767)::int2 AS messages, -- counted a minute later than reads
+        least(reads, 32767)::int2 AS reads
+    FROM sorted CROSS JOIN totals
+    WHERE clear
+)
+
+-- name: chosen_fresh
+-- Where nobody is held yet: the best, as far as quota and cap go.
+, chosen AS MATERIALIZED (
+    SELECT * FROM ranked ORDER BY score DESC, buyer_id LIMIT (SELECT least(room, %(cap)s) FROM totals)
+)
+
+-- name: chosen_beside_held
+-- Those charged already ∪ the best of the others that the quota admits, cut at the cap.
+, chosen AS MATERIALIZED (
+    SELECT buyer_id, held, score, orders, ordered_days, active_days, messages, reads
+    FROM (
+        SELECT ranked.*, row_number() OVER (PARTITION BY held ORDER BY score DESC, buyer_id) AS place FROM ranked
+    ) AS placed
+    WHERE held OR place <= (SELECT room FROM totals)
+    ORDER BY score DESC, buyer_id LIMIT %(cap)s
+)
+
+-- name: waterfall
+-- Charged are those of the chosen who are not held: only where both quota and cap bite must they be counted.
+SELECT matched, muted, capped_by_shop, capped_by_market,
+    reachable - held - room AS over_quota,
+    greatest(held + room - %(cap)s, 0) AS over_cap,
+    least(held + room, %(cap)s) AS selected,
+    CASE WHEN %(free)s THEN 0 WHEN held + room <= %(cap)s THEN room WHEN held = 0 THEN %(cap)s
+        ELSE (SELECT count(*) FROM chosen WHERE NOT held) END AS charged
+FROM totals
+
+-- name: repeated
+-- How many of the chosen were reached by some broadcasts (R12).
+SELECT count(*) FROM chosen
+WHERE EXISTS (
+    SELECT FROM engagement_recipient AS recipient
+    WHERE recipient.week = ANY(%(same_weeks)s) AND recipient.seller_id = %(seller)s
+        AND recipient.broadcast_id = ANY(%(same)s) AND recipient.buyer_id = chosen.buyer_id
+        AND recipient.outcome IS NULL
+)
+
+-- name: admit
+-- Counts each buyer's message of today and of this week (in buyer order, so that racing launches cannot deadlock),
+-- drops whom other sellers filled up meanwhile (D4), and inserts the rest as recipients, ranked.
+, loaded AS (
+    INSERT INTO engagement_buyerload AS load (buyer_id, day, day_count, week, week_count)
+    SELECT buyer_id, %(day)s, 1, %(week)s, 1 FROM chosen ORDER BY buyer_id
+    ON CONFLICT (buyer_id) DO UPDATE SET
+        day_count = CASE WHEN load.day = excluded.day THEN load.day_count + 1 ELSE 1 END,
+        week_count = CASE WHEN load.week = excluded.week THEN load.week_count + 1 ELSE 1 END,
+        day = excluded.day,
+        week = excluded.week
+    WHERE (load.day <> excluded.day OR load.day_count < %(daily_cap)s)
+        AND (load.week <> excluded.week OR load.week_count < %(weekly_cap)s)
+    RETURNING buyer_id
+), admitted AS (
+    INSERT INTO engagement_recipient (week, seller_id, broadcast_id, rank, buyer_id, score, orders,
+        ordered_days, active_days, messages, reads)
+    SELECT %(week)s, %(seller)s, %(broadcast)s, row_number() OVER (ORDER BY score DESC, buyer_id), buyer_id, score,
+        orders, ordered_days, active_days, messages, reads
+    FROM chosen JOIN loaded USING (buyer_id)
+)
+SELECT matched, muted, capped_by_shop, capped_by_market,
+    reachable - held - room AS over_quota,
+    greatest(held + room - %(cap)s, 0) AS over_cap,
+    least(held + room, %(cap)s) AS planned,
+    (SELECT count(*) FROM loaded) AS selected,
+    CASE WHEN held = 0 THEN (SELECT count(*) FROM loaded)
+        ELSE (SELECT count(*) FROM chosen JOIN loaded USING (buyer_id) WHERE NOT chosen.held) END AS fresh,
+    CASE WHEN reachable > least(held + room, %(cap)s) THEN (
+        SELECT json_build_array(buyer_id, score, json_build_array(orders, ordered_days, active_days, messages, reads))
+        FROM ranked
+        WHERE NOT EXISTS (SELECT FROM chosen WHERE chosen.buyer_id = ranked.buyer_id)
+        ORDER BY score DESC, buyer_id LIMIT 1
+    )::text END AS left_out
+FROM totals
