@@ -119,25 +119,27 @@ class Audience:
         contacts = Contact.objects.filter(seller=self.seller).annotate(
             fits=Func(*fits, template="ARRAY[%(expressions)s]", output_field=BooleanField())
         )
-        rows: Any = self._execute(("flagged", "sizes"), contacts.values("buyer_id", "muted_at", "fits"))
-        return list(rows)
+        groups: Any = self._execute(("flagged", "sizes"), contacts.values("buyer_id", "muted_at", "fits"))
+        return list(groups)
 
     def _execute(
         self, parts: Iterable[str], matched: QuerySet[Any, Any], **bound: Any
     ) -> list[tuple[Any, ...]]:
+        postgresql: Any = connection.ops  # its type tells what all databases have
         try:
-            compiled = connection.ops.compose_sql(*matched.query.sql_with_params())
+            compiled = postgresql.compose_sql(*matched.query.sql_with_params())
         except EmptyResultSet as nobody:
             raise Nobody from nobody
         # its values are bound already; what is left of percent signs is theirs
         sql = "".join(PARTS[name] for name in parts).replace("{matched}", compiled.replace("%", "%%"))
         with connection.cursor() as cursor:
             cursor.execute(sql, self._bound | bound)
-            return cursor.fetchall()
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
     @cached_property
     def _bound(self) -> dict[str, Any]:
-        policy, free = self.policy, self.quota is None
+        policy = self.policy
         return {
             **ranking.parameters(target_read_rate=policy.target_read_rate),
             **self._earlier,
@@ -150,7 +152,7 @@ class Audience:
             "weekly_cap": policy.buyer_weekly_cap,
             "cap": policy.max_recipients,
             "left": None if self.quota is None else self.quota.left,
-            "free": free,
+            "free": self.quota is None,
         }
 
     @cached_property

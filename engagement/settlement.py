@@ -25,8 +25,9 @@ def settle(broadcast: Broadcast, *, now: datetime) -> bool:
         return False
     if broadcast.batches().filter(status=Batch.Status.OPEN).exists():
         return False
-    _refund(broadcast, now=now)
-    _release_loads(broadcast)
+    if broadcast.batches().totals()["delivered"] < broadcast.selected:
+        _refund(broadcast, now=now)
+        _release_loads(broadcast)
     broadcast.ended_at = now
     if broadcast.status == Broadcast.Status.SENDING:
         broadcast.status = Broadcast.Status.SENT
