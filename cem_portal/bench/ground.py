@@ -52,42 +52,55 @@ def clear() -> None:
         "sellers_chatuser sellers_seller sellers_market"
     )
     with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(tables.split())} CASCADE")
+        cursor.execute(f"TRUNCATE {', '.join(tables.split())} RESTART IDENTITY CASCADE")
 
 
 def make(*, sellers: int, followers: int) -> list[Broadcast]:
     """`sellers` shops with `followers` each, eligible and with quota; a draft a shop."""
     clear()
+    shops = make_sellers(sellers, max_recipients=max(2000, followers))
+    with connection.cursor() as cursor:
+        cursor.execute(BUYERS, [shops[0].market_id, sellers * followers])
+        cursor.execute(CONTACTS, {"now": NOW, "sellers": sellers})
+    drafts = open_week(shops, quota=2 * followers)
+    with connection.cursor() as cursor:
+        cursor.execute("VACUUM ANALYZE")
+    return drafts
+
+
+def open_week(shops: list[Seller], *, quota: int) -> list[Broadcast]:
+    """Publish the shops' standings, open their quota for followers, and draft a broadcast for each."""
+    _publish(shops)
+    scenario = Scenario.objects.get(code="followers")
+    quotas = Quota.objects.bulk_create(
+        Quota(seller=shop, scenario=scenario, week=WEEK, base=quota, limit=quota) for shop in shops
+    )
+    LedgerEntry.objects.bulk_create(
+        LedgerEntry(quota=row, kind="grant", amount=quota, reference="bench", at=LONG_AGO) for row in quotas
+    )
+    return _draft(shops, scenario)
+
+
+def make_sellers(count: int, *, max_recipients: int) -> list[Seller]:
+    """Shops of one market whose current week is WEEK."""
     market = Market.objects.create(code="bench", name="Bench", time_zone="Asia/Manila", currency="PHP")
-    policy = Policy.objects.create(
+    Policy.objects.create(
         market=market,
         effective_from=LONG_AGO,
-        max_recipients=max(2000, followers),
+        max_recipients=max_recipients,
         quiet_from=None,
         quiet_until=None,
     )
     Job.objects.bulk_create(
         Job(kind=kind, market=market, week=WEEK, due_at=LONG_AGO, done_at=LONG_AGO) for kind in Job.Kind
     )
-    shops = Seller.objects.bulk_create(
-        Seller(market=market, code=f"s{n}", name=f"Shop {n}") for n in range(sellers)
+    return Seller.objects.bulk_create(
+        (Seller(market=market, code=f"s{n}", name=f"Shop {n}") for n in range(count)), batch_size=10_000
     )
-    _publish(shops, policy)
-    scenario, size = Scenario.objects.get(code="followers"), 2 * followers
-    quotas = Quota.objects.bulk_create(
-        Quota(seller=shop, scenario=scenario, week=WEEK, base=size, limit=size) for shop in shops
-    )
-    LedgerEntry.objects.bulk_create(
-        LedgerEntry(quota=row, kind="grant", amount=size, reference="bench", at=LONG_AGO) for row in quotas
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(BUYERS, [market.pk, sellers * followers])
-        cursor.execute(CONTACTS, {"now": NOW, "sellers": sellers})
-        cursor.execute("VACUUM ANALYZE")
-    return _draft(shops, scenario)
 
 
-def _publish(shops: list[Seller], policy: Policy) -> None:
+def _publish(shops: list[Seller]) -> None:
+    policy = Policy.objects.get()
     evaluations = Evaluation.objects.bulk_create(
         Evaluation(seller=shop, week=WEEK, policy=policy, evaluated_at=LONG_AGO, tier=Tier.ADVANCE)
         for shop in shops

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
-from cem_portal.bench import cases
+from cem_portal.bench import cases, peers
+from cem_portal.bench.measure import Measured
 from cem_portal.embedded import EmbeddedPostgres, EmbeddedValkey, make_socket_folder
 
 INSIDE = "BENCH_INSIDE"
@@ -25,12 +27,13 @@ class Command(BaseCommand):
     requires_system_checks = ()  # the servers and the key are its own: nothing need be set
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--quick", action="store_true", help="The headline only, small")
+        parser.add_argument("--quick", action="store_true", help="Every kind of case, small")
+        parser.add_argument("--peers", action="store_true", help="The peers, too: make peers first")
         parser.add_argument("--json", metavar="FILE", help="Write the figures there, too")
 
     def handle(self, *args: object, **options: Any) -> None:
         if os.environ.get(INSIDE):
-            self.measure(quick=options["quick"], file=options["json"])
+            self.measure(quick=options["quick"], with_peers=options["peers"], file=options["json"])
         else:
             self.start_servers(sys.argv[1:])
 
@@ -45,7 +48,8 @@ class Command(BaseCommand):
                 postgres.start()
                 valkey.start()
                 servers = {"DATABASE_URL": postgres.django_url(), "CELERY_BROKER_URL": valkey.url()}
-                environment = os.environ | servers | {INSIDE: "1", "PORTAL_PROCESS": "worker"}
+                own = {INSIDE: "1", "PORTAL_PROCESS": "worker", "STATIC_ROOT": str(data / "static")}
+                environment = os.environ | servers | own
                 done = subprocess.run(
                     [sys.executable, "manage.py", *arguments],
                     cwd=settings.BASE_DIR,
@@ -57,18 +61,26 @@ class Command(BaseCommand):
                 postgres.stop()
         sys.exit(done.returncode)
 
-    def measure(self, *, quick: bool, file: str | None) -> None:
+    def measure(self, *, quick: bool, with_peers: bool, file: str | None) -> None:
         call_command("migrate", verbosity=0)
-        head = f"{'case':<16}{'rows':>12}{'floor s':>10}{'ours s':>10}{'ratio':>8}{'rows/s':>12}  goal"
+        head = f"{'case':<20}{'rows':>11}{'floor s':>10}{'ours s':>10}{'ratio':>8}{'rows/s':>11}{'peak MB':>9}  goal"
         self.stdout.write(head)
         figures = []
-        for measured in cases.quick() if quick else cases.whole():
+        for measured in self._cases(quick=quick, with_peers=with_peers):
             row = measured.as_json()
             figures.append(row)
             verdict = "met" if row["met"] else "missed"
             self.stdout.write(
-                f"{row['case']:<16}{row['rows']:>12,}{row['floor_s']:>10.2f}{row['ours_s']:>10.2f}"
-                f"{row['ratio']:>8.2f}{row['rows_per_s']:>12,}  ≤ {row['goal']} {verdict}"
+                f"{row['case']:<20}{row['rows']:>11,}{row['floor_s']:>10.3f}{row['ours_s']:>10.3f}{row['ratio']:>8.2f}"
+                f"{row['rows_per_s']:>11,}{row['peak_mb']:>9,}  {row['goal']}: {verdict}"
             )
-        if file:
-            Path(file).write_text(json.dumps(figures, indent=2) + "\n")
+            if file:  # after each: a long run that is broken off keeps what it has
+                Path(file).write_text(json.dumps(figures, indent=2) + "\n")
+
+    def _cases(self, *, quick: bool, with_peers: bool) -> Iterator[Measured]:
+        measurements = cases.quick() if quick else cases.whole()
+        headline = next(measurements)
+        yield headline
+        if with_peers:
+            yield from peers.measure(headline, rows=headline.rows, say=self.stdout.write)
+        yield from measurements
