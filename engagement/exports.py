@@ -11,8 +11,13 @@ from django.http import StreamingHttpResponse
 
 # What a spreadsheet takes for a formula at the beginning of a cell, full-width forms included.
 SIGNS = "=+-@＝＋－＠"
-FORMULA = (*SIGNS, "\t", "\r", "\n")
-AFTER_SEMICOLON = re.compile(rf'(;[\s\u00a0"]*)(?=[{re.escape(SIGNS)}])')
+# What a spreadsheet or a person overlooks before it: spaces of every width, marks without one, controls.
+BLANKS = (
+    r"\s\x00-\x1f\x7f-\xa0\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202f"
+    r"\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb"
+)
+FORMULA = re.compile(rf"[{BLANKS}]*(?:[{re.escape(SIGNS)}]|(?<=[\t\r\n]))")
+AFTER_SEMICOLON = re.compile(rf'(;[{BLANKS}"]*)(?=[{re.escape(SIGNS)}])')
 BYTE_ORDER_MARK = "\ufeff"  # by which Excel knows that the file is UTF-8
 
 
@@ -30,7 +35,7 @@ def defuse(value: Any) -> Any:
     """
     if not isinstance(value, str):
         return "" if value is None else value
-    begun = f"'{value}" if value.lstrip(" \u00a0").startswith(FORMULA) else value
+    begun = f"'{value}" if FORMULA.match(value) else value
     return AFTER_SEMICOLON.sub(r"\1'", begun)
 
 

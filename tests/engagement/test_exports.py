@@ -14,6 +14,16 @@ def test_a_cell_that_begins_like_a_formula_is_defused(cell):
 
 
 @pytest.mark.parametrize(
+    "blank",
+    ["\u3000", "\u2003", "\u202f", "\u200b", "\ufeff", "\x0b", "\x00", "\u2800", "\u00ad", "\ufeff \u200b"],
+)
+def test_no_blank_hides_the_beginning_of_a_formula(blank):
+    assert defuse(f"{blank}=1") == f"'{blank}=1"
+    assert defuse(f"Ana;{blank}=1") == f"Ana;{blank}'=1"
+    assert defuse(f"{blank}Ana") == f"{blank}Ana"
+
+
+@pytest.mark.parametrize(
     ("cell", "defused"),
     [("Ana;=1+1", "Ana;'=1+1"), ('a; "=x()', "a; \"'=x()"), ("=1;+2", "'=1;'+2"), ("a;b-c", "a;b-c")],
 )
