@@ -51,6 +51,21 @@ class ProductsField(forms.Field):
         return [found[each] for each in wanted]
 
 
+def _refusal(links: list[str]) -> str:
+    """What is wrong with a text that names these links, at least one; the first three are quoted."""
+    shown = [f"“{link}”" for link in links[:3]]
+    if len(links) == 1:
+        return (
+            f"{shown[0]} looks like a link or a contact outside the marketplace, which is not allowed. "
+            "Take it out, or add a product card instead. If it is no link, put a space after the full stop."
+        )
+    *first, last = shown if len(links) == len(shown) else [*shown, f"{len(links) - len(shown)} more"]
+    return (
+        f"{', '.join(first)} and {last} look like links or contacts outside the marketplace, which are not "
+        "allowed. Take them out, or add product cards instead. If one is no link, put a space after the full stop."
+    )
+
+
 class ComposerForm(forms.Form):
     """A broadcast as it is written. `sending` asks for all that a message needs; a draft for little."""
 
@@ -108,11 +123,7 @@ class ComposerForm(forms.Form):
     def clean_text(self) -> str:
         text: str = self.cleaned_data["text"]
         if links := find_links(text):
-            shown = ", ".join(f"“{link}”" for link in links[:3])
-            raise ValidationError(
-                f"{shown} looks like a link or a contact outside the marketplace, which is not allowed. "
-                "Take it out, or add a product card instead. If it is no link, put a space after the full stop."
-            )
+            raise ValidationError(_refusal(links))
         return text
 
     def clean_send_at(self) -> datetime | None:
