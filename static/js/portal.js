@@ -31,6 +31,28 @@ document.addEventListener("input", (event) => {
   if (event.target.matches?.("[data-count-into]")) countLeft(event.target);
 });
 
+// A field's error goes when the field is edited, for it speaks of what stood there before; so a screen reader
+// no longer calls the field invalid. A button with data-edits="id_field" edits a field that is hidden.
+const clearError = (id) => {
+  const field = document.getElementById(id);
+  const error = `${id}_error`;
+  if (field) {
+    const others = (field.getAttribute("aria-describedby") ?? "").split(/\s+/).filter((each) => each && each !== error);
+    field.classList.remove("is-invalid");
+    field.removeAttribute("aria-invalid");
+    if (others.length) field.setAttribute("aria-describedby", others.join(" "));
+    else field.removeAttribute("aria-describedby");
+  }
+  document.querySelectorAll(`.field-error[id="${error}"]`).forEach((each) => each.remove());
+};
+document.addEventListener("input", (event) => {
+  if (event.target.matches?.("[aria-invalid=true][id]")) clearError(event.target.id);
+});
+document.addEventListener("click", (event) => {
+  const editor = event.target.closest?.("[data-edits]");
+  if (editor) clearError(editor.dataset.edits);
+});
+
 // Ctrl+Enter or Cmd+Enter in a message field sends it.
 document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && event.target.matches("textarea[data-submit-keys]")) {

@@ -1,5 +1,6 @@
 """Every page of the Engagement Center at a phone's and a laptop's width: axe, overflow, the console."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -122,6 +123,37 @@ def test_the_composer_shows_what_the_buyer_will_see(live_server, page, sign_in, 
     expect(page.locator("#id_text_error")).to_contain_text("bit.ly")
     expect(page.locator("#id_text")).to_have_value("Hi, see bit . ly")
     expect(page.locator("#picker .picked")).to_contain_text("Blue mug")
+    assert complaints() == []
+
+
+def test_an_error_goes_when_its_field_is_edited(live_server, page, sign_in, complaints, master):
+    master.seller.products.update(in_stock=False)
+    sign_in(master)
+    page.goto(f"{live_server.url}/engagement/broadcasts/new/")
+    page.fill("#id_text", "Hi, see bit . ly")
+    page.fill("#product-q", "mug")
+    page.click("text=Add")
+    expect(page.locator("#picker .picked")).to_contain_text("Blue mug")
+    page.click("#composer button[value=send]")
+    text, errors = page.locator("#id_text"), page.locator(".field-error")
+    expect(errors).to_have_count(3)  # the scenario, the text and the products
+    expect(text).to_have_attribute("aria-describedby", "text-help id_text_error")
+
+    text.fill("Hi, see the mugs")
+    expect(page.locator("#id_text_error")).to_have_count(0)
+    expect(text).not_to_have_class(re.compile("is-invalid"))
+    expect(text).not_to_have_attribute("aria-invalid", "true")
+    expect(text).to_have_attribute("aria-describedby", "text-help")
+
+    page.fill("#product-q", "mugs")
+    expect(page.locator("#id_products_error")).to_be_visible()
+    page.click("#picker .picked button")
+    expect(page.locator("#id_products_error")).to_have_count(0)
+
+    expect(errors).to_have_count(1)
+    page.select_option("#id_scenario", label="Followers")
+    expect(errors).to_have_count(0)
+    expect(page.locator("#id_scenario")).not_to_have_attribute("aria-describedby", re.compile(".*"))
     assert complaints() == []
 
 
