@@ -106,6 +106,8 @@ def describe_database() -> dict[str, Any]:
     """Give the connection its pool and timeouts, by the kind of process."""
     database: dict[str, Any] = env.db_url("DATABASE_URL", default="postgres://portal@localhost:5432/portal")
     options = database.setdefault("OPTIONS", {})
+    # A connection that died meanwhile, as all do with a restarted server, is replaced and not handed out.
+    database["CONN_HEALTH_CHECKS"] = True
     session: dict[str, str] = {}
     if PROCESS == "web":
         options["pool"] = {"min_size": 1, "max_size": env.int("POOL_SIZE", default=8), "timeout": 5}
@@ -113,7 +115,6 @@ def describe_database() -> dict[str, Any]:
     else:
         # A worker keeps its connection; one that hangs in a transaction loses it.
         database["CONN_MAX_AGE"] = 0 if TESTING else 600
-        database["CONN_HEALTH_CHECKS"] = True
         if PROCESS == "worker":
             session = {"idle_in_transaction_session_timeout": "60s"}
     if session:
