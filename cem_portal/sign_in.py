@@ -26,6 +26,8 @@ DEMO_PEOPLE = {
     "admin": "Administrator, in the admin",
 }
 
+NAME_LENGTH = ChatUser._meta.get_field("username").max_length or 0
+
 
 @dataclass(frozen=True, slots=True)
 class DemoSignIn:
@@ -51,6 +53,12 @@ class SignInForm(AuthenticationForm):
         ),
         "inactive": "This account was closed. Ask the person who looks after your shop's chat accounts.",
     }
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a name longer than any is (once normalised) before the table of failures meets it."""
+        if len(self.cleaned_data.get("username") or "") > NAME_LENGTH:
+            raise self.get_invalid_login_error()
+        return super().clean()
 
     def get_invalid_login_error(self) -> ValidationError:
         """Say that the demo's password is refused here, rather than that it is wrong."""

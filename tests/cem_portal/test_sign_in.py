@@ -33,6 +33,15 @@ def test_a_wrong_password_says_what_to_check_and_keeps_the_name(client):
     assert f'value="{user.username}"' in response.text
 
 
+# The last one grows to 1,800 letters when it is normalised.
+@pytest.mark.parametrize("name", ["a" * 256, "a" * 151, "é" * 5000, "\ufdfa" * 100])
+def test_a_name_longer_than_any_is_refused_like_a_wrong_one(client, settings, name):
+    settings.AXES_ENABLED = True
+    answer = client.post("/sign-in/", {"username": name, "password": PASSWORD})
+    assert answer.status_code == 200
+    assert "the password is not right" in answer.text
+
+
 def test_the_demo_password_is_refused_by_name_where_others_can_reach_it(client, settings):
     settings.ALLOWED_HOSTS = ["portal.example"]
     user = MasterFactory()
