@@ -8,6 +8,7 @@ from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import redirect
 
 from sellers.models import ChatUser, Seller
 
@@ -36,6 +37,18 @@ def seller_required(view: View) -> View:
         if user.seller_id is None:
             raise PermissionDenied(NOT_A_SELLER)
         cast(SellerRequest, request).seller = cast(Seller, user.seller)
+        return view(request, *args, **kwargs)
+
+    return inner
+
+
+def staff_start_in_the_admin(view: View) -> View:
+    """Lead staff from the portal's address, where a seller's people start, to where staff work."""
+
+    @wraps(view)
+    def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if cast(ChatUser, request.user).is_staff:
+            return redirect("admin:index")
         return view(request, *args, **kwargs)
 
     return inner

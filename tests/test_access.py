@@ -32,6 +32,7 @@ from tests.factories import (
 
 ROLES = ("anonymous", "master", "ineligible", "other", "sub", "support", "admin")
 SIGN_IN, FORBIDDEN, UNKNOWN, NO_METHOD = 302, 403, 404, 405
+TO_THE_ADMIN = 302
 
 
 def public(get, post):
@@ -73,7 +74,10 @@ TABLE = {
         "POST": {"anonymous": 200} | dict.fromkeys(ROLES[1:], 302),
     },
     "sign-out": public(NO_METHOD, 302) | {"GET": {"anonymous": 302} | dict.fromkeys(ROLES[1:], NO_METHOD)},
-    "home": people(200, NO_METHOD),
+    "home": {
+        "GET": people(200, NO_METHOD)["GET"] | dict.fromkeys(("support", "admin"), TO_THE_ADMIN),
+        "POST": {"anonymous": SIGN_IN} | dict.fromkeys(ROLES[1:], NO_METHOD),
+    },
     "home-figures": people(200, NO_METHOD),
     "chat": people(200, NO_METHOD),
     "chat-settings": people(200, NO_METHOD),

@@ -20,7 +20,7 @@ from eligibility.criteria import criteria as list_criteria
 from eligibility.models import Evaluation, Standing, Tier
 from engagement.models import Batch, Broadcast
 from quotas.models import Quota
-from sellers.access import SellerRequest, seller_required
+from sellers.access import SellerRequest, seller_required, staff_start_in_the_admin
 from sellers.models import ChatUser, Market, Seller
 from sellers.templatetags.portal import local_time, local_weekday, money
 
@@ -100,8 +100,9 @@ def _totals(broadcast: Broadcast | None) -> dict[str, int]:
     ).totals()
 
 
-@seller_required
 @require_safe
+@staff_start_in_the_admin
+@seller_required
 def show_home(request: HttpRequest) -> HttpResponse:
     """The shop's state today: Customer Engagement (master accounts only, R2), chats, figures."""
     user, seller = cast(ChatUser, request.user), cast(SellerRequest, request).seller

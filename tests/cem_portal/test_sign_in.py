@@ -18,6 +18,18 @@ def test_staff_arrive_in_the_admin(client):
     assert sign_in(client, StaffFactory()).headers["Location"] == "/admin/"
 
 
+def test_staff_who_came_by_the_portals_address_arrive_in_the_admin_too(client):
+    answer = client.get("/", follow=True)
+    assert answer.redirect_chain == [("/sign-in/?next=/", 302)]
+    answer = client.post(
+        "/sign-in/?next=/",
+        {"username": StaffFactory().username, "password": PASSWORD, "next": "/"},
+        follow=True,
+    )
+    assert answer.redirect_chain[-1] == ("/admin/", 302)
+    assert answer.status_code == 200
+
+
 def test_one_comes_back_to_the_page_that_was_asked_for(client):
     assert sign_in(client, MasterFactory(), next="/chat/").headers["Location"] == "/chat/"
 
