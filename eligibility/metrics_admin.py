@@ -15,6 +15,7 @@ from import_export.widgets import ForeignKeyWidget, Widget
 
 from eligibility.models import Metrics
 from eligibility.seller_rows import OfSeller, market_of
+from sellers.exporting import FilteredExport
 from sellers.models import Seller
 from sellers.staff_pages import AppendOnly, at, figure
 from sellers.templatetags.portal import percent
@@ -74,7 +75,7 @@ class OneSeller(ForeignKeyWidget):  # type: ignore[misc]
 
 
 @admin.register(Metrics)
-class MetricsAdmin(ImportExportMixin, OfSeller, AppendOnly):  # type: ignore[misc]
+class MetricsAdmin(ImportExportMixin, FilteredExport, OfSeller, AppendOnly):  # type: ignore[misc]
     resource_classes = [MetricsResource]
     formats = [CSV]
     list_display = ["shop", "market", "told", "shown_rating", "shown_response_rate", "shown_followers"]

@@ -18,7 +18,6 @@ from django.db.models.functions import Cast, Coalesce, NullIf
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.safestring import SafeString
-from import_export.admin import ExportMixin
 from import_export.fields import Field
 from import_export.formats.base_formats import CSV
 from import_export.resources import ModelResource
@@ -28,6 +27,7 @@ from engagement import broadcasting, people_admin  # noqa: F401  (registers sell
 from engagement.models import Batch, Broadcast
 from engagement.performance import missed_by_reason, progress_of
 from quotas.models import LedgerEntry
+from sellers.exporting import FilteredExport
 from sellers.models import ChatUser
 from sellers.staff_pages import Deed, ReadOnly, at, figure, link_to
 from sellers.templatetags.portal import badge, rate
@@ -99,7 +99,7 @@ class BroadcastResource(ModelResource):  # type: ignore[misc]
 
 
 @admin.register(Broadcast)
-class BroadcastAdmin(ExportMixin, ReadOnly):  # type: ignore[misc]
+class BroadcastAdmin(FilteredExport, ReadOnly):
     resource_classes = [BroadcastResource]
     formats = [CSV]
     list_display = [

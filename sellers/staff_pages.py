@@ -24,6 +24,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
+from sellers.exporting import NO_FILTER
 from sellers.history import history_of
 from sellers.models import ChatUser, Market
 from sellers.templatetags.portal import NO_DATA, local_time
@@ -144,7 +145,7 @@ class StaffAdmin(ModelAdmin):
         try:
             return super().changelist_view(request, title | (extra_context or {}))
         except (ValueError, OverflowError, DataError) as error:  # a filter such as the year 99999
-            raise BadRequest("The address asks for what cannot be.") from error
+            raise BadRequest(NO_FILTER) from error
 
     # --- Deeds
 

@@ -193,6 +193,25 @@ def test_what_is_append_only_has_no_bulk_deletion(rf):
         assert "delete_selected" not in admin.site._registry[model].get_actions(request)
 
 
+# --- What no link leads to
+
+@pytest.mark.parametrize("label", ["engagement.Broadcast", "eligibility.Metrics"])
+@pytest.mark.parametrize(
+    "query", ["market=1", "nothing=1", "id__exact=x", "id__year=1", "o=x.y", "seller__market__id__exact=x",
+              "created_at__year=99999", "as_of__year=99999"],
+)  # fmt: skip
+def test_an_export_that_no_list_can_show_is_refused(label, query, client, marketplace):
+    client.raise_request_exception = False
+    client.force_login(StaffFactory(is_superuser=True))
+    export = address(TABLES[label], "export")
+    sent = {"format": "0", "resource": "0"} | {
+        name: "on" for name in client.get(export).context["form"].fields if "_" in name
+    }
+    assert client.get(f"{export}?{query}").status_code in (200, 400)
+    assert client.post(f"{export}?{query}", sent).status_code in (200, 400)
+    assert client.get(f"{export}?market=1").status_code == 400
+
+
 # --- Getting in
 
 
