@@ -5,11 +5,16 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from django.contrib import admin
+from django import forms
+from django.contrib import admin, messages
+from django.core import signing
 from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 from import_export.admin import ImportExportMixin
 from import_export.fields import Field
 from import_export.formats.base_formats import CSV
+from import_export.forms import ConfirmImportForm
 from import_export.resources import ModelResource
 from import_export.widgets import ForeignKeyWidget, Widget
 
@@ -19,6 +24,16 @@ from sellers.exporting import FilteredExport
 from sellers.models import Seller
 from sellers.staff_pages import AppendOnly, at, figure
 from sellers.templatetags.portal import percent
+
+PREVIEWED = "eligibility.metrics_admin.previewed"
+NOT_AT_HAND = (
+    "The file of this preview is not at hand any more: it was imported already, or the server was started anew. "
+    "Look at the list of metrics, and choose the file again if its rows are missing there."
+)
+CHANGED_MEANWHILE = (
+    "Nothing was imported: something that the file names was changed after the preview. "
+    "Choose the file again, and the preview tells what."
+)
 
 
 class IsoTime(Widget):  # type: ignore[misc]
@@ -74,10 +89,24 @@ class OneSeller(ForeignKeyWidget):  # type: ignore[misc]
         return Seller.objects.filter(pk=self.seller.pk)
 
 
+class PreviewedFile(ConfirmImportForm):  # type: ignore[misc]
+    """Names the file that the preview read: signed, so that no other file of the server can be named."""
+
+    format = forms.ChoiceField(choices=[("0", "CSV")], widget=forms.HiddenInput)
+    resource = forms.ChoiceField(choices=[("0", "Metrics")], required=False, widget=forms.HiddenInput)
+
+    def clean_import_file_name(self) -> str:
+        try:
+            return str(signing.loads(self.cleaned_data["import_file_name"], salt=PREVIEWED))
+        except signing.BadSignature:
+            raise forms.ValidationError(NOT_AT_HAND) from None
+
+
 @admin.register(Metrics)
 class MetricsAdmin(ImportExportMixin, FilteredExport, OfSeller, AppendOnly):  # type: ignore[misc]
     resource_classes = [MetricsResource]
     formats = [CSV]
+    confirm_form_class = PreviewedFile
     list_display = ["shop", "market", "told", "shown_rating", "shown_response_rate", "shown_followers"]
     list_display_links = ["told"]
     ordering = ["-as_of", "-id"]
@@ -93,3 +122,30 @@ class MetricsAdmin(ImportExportMixin, FilteredExport, OfSeller, AppendOnly):  # 
     @admin.display(description="response rate", ordering="response_rate")
     def shown_response_rate(self, row: Metrics) -> str:
         return percent(row.response_rate)
+
+    def get_confirm_form_initial(self, request: HttpRequest, import_form: Any) -> dict[str, Any]:
+        initial: dict[str, Any] = super().get_confirm_form_initial(request, import_form)
+        if initial:
+            initial["import_file_name"] = signing.dumps(initial["import_file_name"], salt=PREVIEWED)
+        return initial
+
+    def process_import(self, request: HttpRequest, **kwargs: Any) -> HttpResponse:
+        """Take in the previewed file, once: a second click, or the way back, finds it gone."""
+        may = request.method == "POST" and self.has_import_permission(request)
+        if may and not self.create_confirm_form(request).is_valid():
+            return self._ask_for_the_file(request, NOT_AT_HAND)
+        try:
+            answer: HttpResponse = super().process_import(request, **kwargs)
+        except FileNotFoundError:
+            return self._ask_for_the_file(request, NOT_AT_HAND)
+        return answer
+
+    def process_result(self, result: Any, request: HttpRequest) -> HttpResponse:
+        if result.has_errors():  # the rows were rolled back
+            return self._ask_for_the_file(request, CHANGED_MEANWHILE)
+        answer: HttpResponse = super().process_result(result, request)
+        return answer
+
+    def _ask_for_the_file(self, request: HttpRequest, why: str) -> HttpResponse:
+        self.message_user(request, why, messages.WARNING)
+        return HttpResponseRedirect(reverse("admin:eligibility_metrics_import"))

@@ -1,6 +1,8 @@
 """Policies change by new rows only; metrics are added; the evidence of the weeks is read."""
 
+import tempfile
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from django.urls import reverse
@@ -9,6 +11,7 @@ from django.utils import timezone
 from eligibility.calendar import takes_effect_at
 from eligibility.models import Evaluation, Metrics, Policy
 from eligibility.policy_changes import SETTINGS, change_policy, standing_policy
+from sellers.models import Seller
 from tests.factories import MarketFactory, PolicyFactory, SellerFactory, StaffFactory, open_week
 
 pytestmark = pytest.mark.django_db
@@ -144,6 +147,56 @@ def test_a_file_of_metrics_is_checked_first_and_changes_nothing_told(as_admin, t
     told = Metrics.objects.exclude(rating=50).get()
     assert (told.seller, told.rating, told.response_rate, told.followers) == (seller, 91.5, None, 70)
     assert Metrics.objects.filter(rating=50).count() == 1
+
+
+def confirmed(client, preview, **changes):
+    initial = preview.context["confirm_form"].initial
+    form = {name: value for name, value in initial.items() if value is not None} | changes
+    return client.post(reverse("admin:eligibility_metrics_process_import"), form, follow=True)
+
+
+@pytest.fixture
+def preview(as_admin, tmp_path):
+    SellerFactory(market=MarketFactory(code="PH"), code="s-1")
+    return upload(as_admin, tmp_path, "PH,s-1,2026-11-20T10:00:00Z,91.5,,70")
+
+
+def test_a_second_click_on_confirm_imports_nothing_and_says_why(as_admin, preview):
+    assert confirmed(as_admin, preview).redirect_chain == [
+        (reverse("admin:eligibility_metrics_changelist"), 302)
+    ]
+    again = confirmed(as_admin, preview)
+    assert again.redirect_chain == [(reverse("admin:eligibility_metrics_import"), 302)]
+    assert "it was imported already" in again.content.decode()
+    assert Metrics.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"import_file_name": "nowhere.csv"}, {"import_file_name": ""}, {"import_file_name": "."},
+     {"format": "99"}, {"format": "x"}, {"format": ""}, {"resource": "9"}, {"resource": "x"}],
+)  # fmt: skip
+def test_a_confirmation_that_no_preview_wrote_imports_nothing(as_admin, preview, changes):
+    answer = confirmed(as_admin, preview, **changes)
+    assert answer.redirect_chain == [(reverse("admin:eligibility_metrics_import"), 302)]
+    assert "choose the file again" in answer.content.decode()
+    assert Metrics.objects.count() == 0
+
+
+def test_no_other_file_of_the_server_is_imported_or_deleted(as_admin, preview):
+    with tempfile.NamedTemporaryFile("w", suffix=".csv") as other:
+        other.write("market,seller,as_of,rating\nPH,s-1,2026-11-20T10:00:00Z,1\n")
+        other.flush()
+        confirmed(as_admin, preview, import_file_name=other.name)
+        assert Path(other.name).exists()
+    assert Metrics.objects.count() == 0
+
+
+def test_what_changed_after_the_preview_is_not_called_imported(as_admin, preview):
+    Seller.objects.update(code="s-2")
+    answer = confirmed(as_admin, preview)
+    assert "Nothing was imported" in answer.content.decode()
+    assert Metrics.objects.count() == 0
 
 
 @pytest.mark.parametrize(
