@@ -17,6 +17,7 @@ from eligibility.criteria import criteria
 from eligibility.models import Evaluation, Job, Policy, Standing
 from eligibility.policy_changes import SETTINGS, change_policy, says_the_same, standing_policy
 from eligibility.seller_rows import OfSeller, WeekFilter, market_of
+from sellers.keys import read_key
 from sellers.models import Market
 from sellers.staff_pages import AppendOnly, ReadOnly, at, figure, link_to, list_url
 from sellers.templatetags.portal import badge, local_time, percent
@@ -90,7 +91,8 @@ class PolicyAdmin(AppendOnly):
         if not self.has_add_permission(request):
             raise PermissionDenied
         chosen = request.POST.get("market") or request.GET.get("market") or ""
-        market = Market.objects.filter(pk=chosen).first() if chosen.isdecimal() else None
+        key = read_key(chosen)
+        market = Market.objects.filter(pk=key).first() if key is not None else None
         if market is None:
             self.message_user(request, "Choose the market whose policy you want to change.", messages.INFO)
             return HttpResponseRedirect(list_url(Policy))

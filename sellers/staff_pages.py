@@ -26,6 +26,7 @@ from django.utils.text import capfirst
 
 from sellers.exporting import NO_FILTER
 from sellers.history import history_of
+from sellers.keys import KeyedAutocomplete, read_key
 from sellers.models import ChatUser, Market
 from sellers.templatetags.portal import NO_DATA, local_time
 
@@ -115,6 +116,13 @@ class StaffAdmin(ModelAdmin):
     show_full_result_count = False
     list_per_page = 50
 
+    def formfield_for_foreignkey(
+        self, db_field: Any, request: HttpRequest, **kwargs: Any
+    ) -> forms.ModelChoiceField[Any] | None:
+        if db_field.name in self.get_autocomplete_fields(request) and "widget" not in kwargs:
+            kwargs["widget"] = KeyedAutocomplete(db_field, self.admin_site, using=kwargs.get("using"))
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
     # --- History
 
     def trails(self, obj: Any) -> list[models.QuerySet[Any]]:
@@ -201,7 +209,7 @@ class StaffAdmin(ModelAdmin):
         """Ask for confirmation and a reason, then do it to each object."""
         if not self.may(request, deed):
             raise PermissionDenied("Your sign-in does not include this.")
-        ids = [pk for pk in request.GET.getlist("ids") if pk.isdecimal()][:AT_ONCE]
+        ids = [key for text in request.GET.getlist("ids") if (key := read_key(text)) is not None][:AT_ONCE]
         objects = list(self.get_queryset(request).filter(pk__in=ids))
         form = deed.form(request.POST if request.method == "POST" else None)
         ready = [obj for obj in objects if not deed.closed(obj)]

@@ -195,6 +195,43 @@ def test_what_is_append_only_has_no_bulk_deletion(rf):
 
 # --- What no link leads to
 
+NO_KEYS = ["x", "\0", "²", "-1", str(2**63), "9" * 5000]
+
+
+@pytest.mark.parametrize("label", sorted(TABLES))
+def test_a_form_with_what_is_no_key_is_shown_again(label, client, marketplace):
+    """Every field that chooses another row, by a search or from a list."""
+    model = TABLES[label]
+    client.force_login(StaffFactory(is_superuser=True))
+    market = f"?market={marketplace.seller.market_id}" if label == "eligibility.Policy" else ""
+    for field in model._meta.get_fields():
+        if getattr(field, "editable", False) and (field.many_to_one or field.many_to_many):
+            for key in NO_KEYS:
+                for row in [(), (model._default_manager.first(),)]:
+                    page = address(model, "change", row[0].pk) if row and row[0] else address(model, "add")
+                    answer = client.post(page + market, {field.name: key})
+                    assert answer.status_code in (200, 302, 403), (field.name, key[:9])
+
+
+@pytest.mark.parametrize("label", sorted(label for label in TABLES if CHANGED_BY_ADMINISTRATORS.get(label)))
+def test_an_address_that_fills_a_form_with_what_is_no_key_is_answered(label, client, marketplace):
+    model = TABLES[label]
+    client.force_login(StaffFactory(is_superuser=True))
+    for field in model._meta.get_fields():
+        if getattr(field, "editable", False) and (field.many_to_one or field.many_to_many):
+            for key in NO_KEYS:
+                answer = client.get(address(model, "add"), {field.name: key})
+                assert answer.status_code in (200, 302, 400, 403), (field.name, key[:9])
+
+
+@pytest.mark.parametrize(("label", "slug"), sorted(DEEDS))
+def test_a_deed_on_what_is_no_key_finds_nothing(label, slug, client, marketplace):
+    client.force_login(StaffFactory(is_superuser=True))
+    for key in ["x", "²", "-1", str(2**63), "9" * 5000]:
+        answer = client.get(address(TABLES[label], slug), {"ids": key}, follow=True)
+        assert "is not there any more" in answer.content.decode()
+
+
 @pytest.mark.parametrize("label", ["engagement.Broadcast", "eligibility.Metrics"])
 @pytest.mark.parametrize(
     "query", ["market=1", "nothing=1", "id__exact=x", "id__year=1", "o=x.y", "seller__market__id__exact=x",

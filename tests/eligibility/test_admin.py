@@ -199,6 +199,13 @@ def test_what_changed_after_the_preview_is_not_called_imported(as_admin, preview
     assert Metrics.objects.count() == 0
 
 
+@pytest.mark.parametrize("key", ["9" * 5000, "9" * 19, str(2**63), "x", "-1", "²"])
+def test_a_market_that_cannot_be_is_asked_for_again(as_admin, key):
+    PolicyFactory()
+    answer = as_admin.post(f"{reverse(ADD)}?market=1", {"market": key}, follow=True)
+    assert "Choose the market" in answer.content.decode()
+
+
 @pytest.mark.parametrize(
     ("row", "why"),
     [
