@@ -4,14 +4,11 @@ Ctrl-C, SIGTERM and a closed terminal stop the portal's processes first, then Va
 A run that was killed leaves servers behind; the next run ends them before it starts its own.
 """
 
-import errno
-import fcntl
 import json
 import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -27,6 +24,7 @@ import environ
 from cem_portal.embedded import EmbeddedPostgres, EmbeddedValkey, make_socket_folder
 from cem_portal.leftovers import remove_traces, stop_leftovers, stop_servers
 from cem_portal.marks import mark_setup
+from cem_portal.preconditions import CannotStart, check_database, check_port, lock_folder, read_port
 from cem_portal.processes import ServerFailed, stop_server
 
 BASE = Path(__file__).resolve().parent.parent
@@ -39,10 +37,6 @@ SIGN_INS = {
     "support": "staff, support",
     "admin": "staff, administrator",
 }
-
-
-class CannotStart(Exception):
-    """What keeps the portal from starting, in words for who started it."""
 
 
 class Stopped(BaseException):
@@ -73,6 +67,8 @@ class Supervisor:
         try:
             self.take_folder()
             check_port(self.host, self.port)
+            if url := os.environ.get("DATABASE_URL"):
+                check_database(url)
             self.start_servers()
             with_demo = self.wants_demo()
             self.interruptible = True
@@ -86,14 +82,7 @@ class Supervisor:
 
     def take_folder(self) -> None:
         """Take the data folder for this run, and end what a killed run left behind."""
-        self.data.mkdir(parents=True, exist_ok=True)
-        self.lock = (self.data / "lock").open("a")
-        try:
-            fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CannotStart(
-                f"It runs already, with the data in {self.data}. Stop that first (Ctrl-C in its terminal)."
-            ) from None
+        self.lock = lock_folder(self.data)
         stop_leftovers(self.data)
         stop_servers(self.data)
         remove_traces(self.data)
@@ -271,27 +260,6 @@ def read_report(file: Path) -> dict[str, bool]:
     """Read what `manage.py prepare` found: is the demo there, is an administrator."""
     found: dict[str, bool] = json.loads(file.read_text())
     return found
-
-
-def read_port(text: str) -> int:
-    if text.isdecimal() and 0 < int(text) < 65536:
-        return int(text)
-    raise CannotStart(f"PORT must be a number from 1 to 65535, not {text!r}.")
-
-
-def check_port(host: str, port: int) -> None:
-    """Refuse to start where another program answers already."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind((host, port))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise CannotStart(
-                    f"Port {port} is taken by another program. Choose another one: make run PORT={port + 1}"
-                ) from None
-            raise CannotStart(f"Cannot listen at {host} port {port}: {error.strerror}.") from None
 
 
 def say(text: str) -> None:

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from cem_portal.supervisor import CannotStart, check_port, read_port
+from cem_portal.preconditions import CannotStart, check_port, read_port
 
 
 @pytest.fixture
@@ -161,6 +161,46 @@ def test_a_taken_port_is_named_with_what_to_type(start_portal, port, tmp_path):
     assert f"Port {port} is taken" in said
     assert f"make run PORT={port + 1}" in said
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("folder", "words"),
+    [
+        ("a file", "which is a file"),
+        ("a file/data", "cannot be used: Not a directory"),
+        ("/proc/nope", "cannot be used: No such file or directory"),
+    ],
+)
+def test_a_data_folder_that_cannot_be_is_named(start_portal, tmp_path, folder, words):
+    (tmp_path / "a file").touch()
+    assert start_portal(PORTAL_DATA=str(tmp_path / folder)).wait(timeout=60) == 1
+    said = (tmp_path / "out").read_text()
+    assert words in said
+    assert said.count("\n") == 2, said
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("postgres://x:sesame@localhost:1/none", "does not let us in: "),
+        ("postgres://x:sesame@localhost/none?sslmode=nonsense", "does not let us in: "),
+        ("postgres://x:sesame@localhost/none?nonsense=1", "does not let us in: "),
+        ("mysql://a:sesame@localhost/b", "does not name a PostgreSQL"),
+        ("sqlite:///sesame", "does not name a PostgreSQL"),
+        ("sesame", "does not name a PostgreSQL"),
+        ("postgres://[bad/x", "does not let us in: "),
+        ("postgres://x:sesame@localhost:port/x", "is no address of a database"),
+        ("postgres://x:sesame@localhost", "names no database"),
+    ],
+)
+def test_a_database_that_cannot_be_used_is_told_without_its_password(start_portal, tmp_path, address, words):
+    assert start_portal(DATABASE_URL=address).wait(timeout=60) == 1
+    said = (tmp_path / "out").read_text()
+    assert words in said
+    assert "PostgreSQL of its own" in said
+    assert "sesame" not in said
+    assert said.count("\n") == 2, said
+    assert not (tmp_path / "portal data" / "valkey").exists()
 
 
 def test_a_free_port_is_free(port):
