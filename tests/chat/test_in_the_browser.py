@@ -105,6 +105,27 @@ def test_axe_finds_nothing_serious_and_the_policy_refuses_nothing(live_server, p
     assert refused == []
 
 
+def test_a_reply_field_that_was_drawn_larger_breaks_no_rule_when_it_is_sent(live_server, page, talk):
+    """htmx carries attributes over to the new page's part; the browser refuses a style set like that."""
+    refused = []
+    page.on("console", lambda said: refused.append(said.text) if said.type == "error" else None)
+    sign_in(page, live_server, talk[0])
+    page.goto(f"{live_server.url}/chat/{Conversation.objects.get().pk}/")
+    field = page.locator("#id_text")
+    box = field.bounding_box()
+    corner = (box["x"] + box["width"] - 4, box["y"] + box["height"] - 4)
+    page.mouse.move(*corner)
+    page.mouse.down()
+    page.mouse.move(corner[0], corner[1] + 80, steps=5)
+    page.mouse.up()
+    assert "height" in field.get_attribute("style")
+    field.fill("Yes, blue")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("#talk-log >> text=Yes, blue")
+    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
+    assert refused == []
+
+
 def test_a_message_is_read_when_the_buyers_page_is_visible(live_server, page, talk):
     _, contact, message = talk
     with page.expect_response("**/read/") as told:
