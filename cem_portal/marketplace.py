@@ -32,7 +32,7 @@ def import_marketplace(
 
     Raises BadInput, and changes nothing, when any row is bad; with `skip_bad` the bad rows are
     written there instead, each with the reason, and the others are taken in. A new market gets the
-    default policy and quotas. Missing files and wrong columns are never skipped.
+    default policy and quotas. Missing files, wrong columns and quotes that are never closed are never skipped.
     """
     check_headers(directory, SHEETS)
     now = now or timezone.now()
@@ -69,7 +69,7 @@ def _bad_input() -> BadInput:
 def _write_refused(path: Path) -> None:
     """The refused rows as CSV: file, line, column, reason, and then the row's own cells."""
     with (
-        connection.cursor() as cursor,
+        connection.chunked_cursor() as cursor,  # each row may be bad: memory holds a few
         path.open("x", encoding="utf-8", errors="surrogateescape", newline="") as out,
     ):
         writer = csv.writer(out)

@@ -16,7 +16,17 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 
 from customers import feed
-from customers.sheets import SHARED, Loaded, Progress, Reading, Sheet, check_sheet, load_sheet, read_sheet
+from customers.sheets import (
+    SHARED,
+    Loaded,
+    Progress,
+    Reading,
+    Sheet,
+    check_sheet,
+    load_sheet,
+    read_sheet,
+    refuse,
+)
 from sellers.models import ChatUser
 
 SQL = Path(__file__).parent / "sql"
@@ -100,8 +110,7 @@ def _load_chat_users(reading: Reading, *, now: datetime) -> tuple[int, int]:
             try:
                 validate_password(reading.secrets[line], user=ChatUser(username=username))
             except ValidationError as error:
-                fault = {"file": CHAT_USERS.file, "line": line, "col": "password", "cells": cells}
-                cursor.execute(SHARED["fault"], fault | {"reason": " ".join(error.messages)})
+                refuse(CHAT_USERS, [(line, "password", " ".join(error.messages), cells)])
         cursor.execute(SHARED["drop_faulty"], {"file": CHAT_USERS.file})
         cursor.execute("SELECT line FROM import_row")
         kept = {line for (line,) in cursor.fetchall()}

@@ -67,9 +67,8 @@ $$;
 -- name: copy
 COPY import_row FROM STDIN;
 
--- name: fault
-INSERT INTO import_fault (file, line, col, reason, cells)
-VALUES (%(file)s, %(line)s, %(col)s, %(reason)s, %(cells)s);
+-- name: copy_faults
+COPY import_fault (file, line, col, reason, cells) FROM STDIN;
 
 -- name: check_market
 -- For every file that names markets.

@@ -80,5 +80,8 @@ def explain(error: BadInput) -> str:
     lines = [str(fault) for fault in error.faults]
     if error.count > len(lines):
         lines.append(f"… and {error.count - len(lines):,} more.")
-    lines.append("Nothing was changed. Mend the files, or name --skip-bad FILE to leave such rows out.")
+    if error.skippable:
+        lines.append("Nothing was changed. Mend the files, or name --skip-bad FILE to leave such rows out.")
+    else:
+        lines.append("Nothing was changed. Mend the files: --skip-bad cannot leave this out.")
     return "\n".join(lines)
