@@ -7,6 +7,7 @@ Memory holds one block at a time.
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from io import StringIO
@@ -16,6 +17,7 @@ from typing import Any, TextIO
 BLOCK = 10_000  # rows at most in memory
 BLOCK_BYTES = 8_000_000  # likewise, where rows are absurdly long
 LONGEST_LINE = 1 << 20  # characters that no good row has
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 TOO_LONG = "x" * 131_073  # a cell more than the csv module takes, in place of a longer line
 
 
@@ -111,7 +113,7 @@ def read_blocks(stream: TextIO, columns: tuple[str, ...], *, secret: str = "") -
                     if len(cells) == width:
                         good.append([line, *cells] if straight else [line, *(cells[n] for n in order)])
                         if hidden and good[-1][hidden]:
-                            _hide(block, hidden)
+                            _hide(block, hidden, secret)
                     elif cells:
                         reason = f"The row has {len(cells):,} cells; the header names {width}."
                         faults.append(Unreadable(line, "", reason, [] if secret else cells))
@@ -133,10 +135,15 @@ def read_blocks(stream: TextIO, columns: tuple[str, ...], *, secret: str = "") -
             yield block
 
 
-def _hide(block: Block, place: int) -> None:
-    """Take the secret cell out of the last row."""
+def _hide(block: Block, place: int, column: str) -> None:
+    """Take the secret cell out of the last row, and that row out when the secret is no text."""
     row = block.rows[-1]
-    block.secrets[row[0]], row[place] = row[place], ""
+    cell, row[place] = row[place], ""
+    reason = _text_fault(cell) or ("The cell holds a control character." if CONTROL.search(cell) else "")
+    if reason:
+        block.unreadable.append(Unreadable(row[0], column, reason, block.rows.pop()[1:]))
+    else:
+        block.secrets[row[0]] = cell
 
 
 def set_aside_what_is_no_text(block: Block, columns: tuple[str, ...]) -> str:

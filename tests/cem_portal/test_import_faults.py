@@ -1,6 +1,7 @@
 """What spoils a file as a whole or in bulk: nothing is lost unseen, and the reason stands in the report."""
 
 import csv
+from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -11,7 +12,7 @@ from customers.models import Buyer
 from customers.sheets import BadInput
 from sellers.models import ChatUser
 from tests.factories import NOW
-from tests.marketplace_files import GOOD, write_files, write_rows
+from tests.marketplace_files import GOOD, spoil, spoil_bytes, write_files, write_rows
 
 pytestmark = pytest.mark.django_db
 
@@ -157,3 +158,49 @@ def test_many_bad_rows_take_no_more_statements_than_one(files, bad):
         call_command("import_marketplace", files)
     assert load(files, skip_bad=bad)["buyers.csv"].refused == 3_001
     assert len(rows_of(bad)) == 3_001
+
+
+# ---- passwords
+
+
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [
+        (b"Zq81kkal-x\xff9", "no UTF-8"),
+        (b"\xed\xa0\x80Zq81kkalx", "no UTF-8"),
+        (b"Zq81kkal\0-x9", "NUL"),
+        (b'"Zq81kkal\nph,s1,eve,,,true,true,Zq81"', "control character"),
+    ],
+)
+def test_a_password_that_is_no_text_is_refused_and_told_nowhere(password, words, files, bad, capsys):
+    line = spoil_bytes(files, "chat_users", "password", password)
+    with pytest.raises(BadInput) as caught:
+        load(files)
+    fault = caught.value.faults[0]
+    assert (fault.file, fault.line, fault.column) == ("chat_users.csv", line, "password")
+    assert words in fault.reason
+    out = StringIO()
+    call_command("import_marketplace", files, skip_bad=bad, stdout=out)
+    assert [(row[1], row[2], row[6], row[-1]) for row in rows_of(bad)] == [("2", "password", "ana", "")]
+    assert set(ChatUser.objects.values_list("username", flat=True)) == {"ben"}
+    said = "".join([str(caught.value), fault.reason, out.getvalue(), *capsys.readouterr()])
+    assert "Zq81" not in said
+    assert b"Zq81" not in bad.read_bytes()
+
+
+def test_a_password_may_hold_spaces_of_any_script(files):
+    password = "長い　合言葉\u00a0zq81"
+    spoil(files, "chat_users", "password", password)
+    load(files)
+    assert ChatUser.objects.get(username="ana").check_password(password)
+
+
+def test_a_row_of_users_that_is_no_csv_is_told_without_its_text(files, bad):
+    append(files, "chat_users", 'ph,s1,eve,,,false,true,"hunter2"x\n')
+    load(files, skip_bad=bad)
+    assert len(rows_of(bad)) == 1
+    assert "hunter2" not in bad.read_text()
+    append(files, "chat_users", 'ph,s1,eve,,,false,true,"hunter2\n' + "ph,s1,eva,,,false,true,\n")
+    with pytest.raises(BadInput) as caught:
+        load(files)
+    assert "hunter2" not in str(caught.value.faults)
