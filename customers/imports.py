@@ -71,6 +71,8 @@ def import_sheet(sheet: Sheet, directory: Path, *, now: datetime, progress: Prog
     """One file in, as far as its rows are good."""
     reading = read_sheet(sheet, directory / sheet.file, progress=progress)
     parameters = {"zones": sorted(zoneinfo.available_timezones())} if sheet is MARKETS else {}
+    if sheet is CHAT_USERS:
+        _refuse_passwords(reading)
     check_sheet(sheet, now=now, **parameters)
     if sheet in EVENTS:
         created, changed = _feed(sheet, now=now), 0
@@ -94,6 +96,23 @@ def _feed(sheet: Sheet, *, now: datetime) -> int:
     return outcome.applied
 
 
+def _refuse_passwords(reading: Reading) -> None:
+    """Refuse new users whose password breaks the rules: before the checks, since a shop's old master
+    account makes room only for a new one that is taken in."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT line, username, to_json(r)::text FROM import_row r "
+            "WHERE username NOT IN (SELECT username FROM sellers_chatuser) AND line = ANY(%s)",
+            [list(reading.secrets)],
+        )
+        for line, username, cells in cursor.fetchall():
+            try:
+                validate_password(reading.secrets[line], user=ChatUser(username=username))
+            except ValidationError as error:
+                refuse(CHAT_USERS, [(line, "password", " ".join(error.messages), cells)])
+        cursor.execute(SHARED["drop_faulty"], {"file": CHAT_USERS.file})
+
+
 def _load_chat_users(reading: Reading, *, now: datetime) -> tuple[int, int]:
     """Load the users; a new one gets the password given, hashed, or none that opens anything.
 
@@ -101,24 +120,15 @@ def _load_chat_users(reading: Reading, *, now: datetime) -> tuple[int, int]:
     """
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT line, username, to_json(r)::text FROM import_row r "
+            "SELECT line, username FROM import_row "
             "WHERE username NOT IN (SELECT username FROM sellers_chatuser) AND line = ANY(%s)",
             [list(reading.secrets)],
         )
         new = cursor.fetchall()
-        for line, username, cells in new:
-            try:
-                validate_password(reading.secrets[line], user=ChatUser(username=username))
-            except ValidationError as error:
-                refuse(CHAT_USERS, [(line, "password", " ".join(error.messages), cells)])
-        cursor.execute(SHARED["drop_faulty"], {"file": CHAT_USERS.file})
-        cursor.execute("SELECT line FROM import_row")
-        kept = {line for (line,) in cursor.fetchall()}
     counts = load_sheet(CHAT_USERS, now=now)
-    for line, username, _cells in new:
-        if line in kept:
-            password = make_password(reading.secrets[line])
-            ChatUser.objects.filter(username=username).update(password=password)
+    for line, username in new:
+        password = make_password(reading.secrets[line])
+        ChatUser.objects.filter(username=username).update(password=password)
     return counts
 
 

@@ -40,22 +40,46 @@ JOIN sellers_chatuser u ON u.username = r.username
 WHERE u.seller_id IS DISTINCT FROM s.id OR u.is_staff OR u.is_superuser;
 
 -- name: check_masters
--- One active master account a seller (I1), those of the portal counted too. Index: `one_active_master_per_seller`.
+-- One active master account a seller (I1). The one that the portal has comes first, unless its row here makes
+-- room: whatever else becomes of that row, it stays. Index: `one_active_master_per_seller`.
 INSERT INTO import_fault (file, line, col, reason, cells)
 SELECT %(file)s, r.line, 'is_master', 'The seller has an active master account already.', to_json(r)
 FROM import_row r
 JOIN (
-    SELECT i.line, row_number() OVER (PARTITION BY s.id ORDER BY i.line) + (
-        SELECT count(*) FROM sellers_chatuser u
-        WHERE u.seller_id = s.id AND u.is_master AND u.is_active
-            AND u.username NOT IN (SELECT username FROM import_row)
-    ) AS nth
+    SELECT i.line, row_number() OVER (
+        PARTITION BY s.id ORDER BY i.username = standing.username DESC NULLS LAST, i.line
+    ) + CASE
+        WHEN standing.username NOT IN (SELECT username FROM import_row) THEN 1 ELSE 0
+    END AS nth
     FROM import_row i
     JOIN sellers_market m ON m.code = i.market
     JOIN sellers_seller s ON s.market_id = m.id AND s.code = i.seller
+    LEFT JOIN sellers_chatuser standing ON standing.seller_id = s.id AND standing.is_master AND standing.is_active
     WHERE i.is_master = 'true' AND i.is_active = 'true'
 ) masters USING (line)
 WHERE masters.nth > 1;
+
+-- name: check_handover
+-- A master account makes room for another one only if that is taken in: one whose row is refused, or so bad
+-- that it names no shop, must not leave the shop without any. Index: `one_active_master_per_seller`.
+INSERT INTO import_fault (file, line, col, reason, cells)
+SELECT %(file)s, r.line, 'is_master',
+    'The row of the new master account is refused: the shop keeps this one, which this row would end.', to_json(r)
+FROM import_row r
+JOIN sellers_chatuser u ON u.username = r.username AND u.is_master AND u.is_active
+WHERE (r.is_master = 'false' OR r.is_active = 'false')
+    AND NOT EXISTS (
+        SELECT FROM import_row i
+        WHERE i.market = r.market AND i.seller = r.seller AND i.is_master = 'true' AND i.is_active = 'true'
+    )
+    AND EXISTS (
+        SELECT FROM import_fault f
+        WHERE f.file = %(file)s AND CASE
+            WHEN f.cells LIKE '[%%' OR f.col IN ('market', 'seller') THEN true
+            ELSE (f.cells::json ->> 'market', f.cells::json ->> 'seller') = (r.market, r.seller)
+                AND f.cells::json ->> 'is_master' <> 'false' AND f.cells::json ->> 'is_active' <> 'false'
+        END
+    );
 
 -- name: load_former_masters
 -- First, so that a new master account finds the place free.

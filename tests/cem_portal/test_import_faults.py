@@ -10,8 +10,8 @@ from django.db import connection
 from cem_portal.marketplace import import_marketplace
 from customers.models import Buyer
 from customers.sheets import BadInput
-from sellers.models import ChatUser
-from tests.factories import NOW
+from sellers.models import ChatUser, Seller
+from tests.factories import NOW, MasterFactory
 from tests.marketplace_files import GOOD, spoil, spoil_bytes, write_files, write_rows
 
 pytestmark = pytest.mark.django_db
@@ -204,3 +204,60 @@ def test_a_row_of_users_that_is_no_csv_is_told_without_its_text(files, bad):
     with pytest.raises(BadInput) as caught:
         load(files)
     assert "hunter2" not in str(caught.value.faults)
+
+
+# ---- master accounts
+
+
+def test_a_standing_master_account_is_kept_before_a_new_one_of_the_file(files, bad):
+    load(files)
+    write_users(files, ("eve", "true", "true", ""), ("ana", "true", "true", ""))
+    assert load(files, skip_bad=bad)["chat_users.csv"].refused == 1
+    assert [(row[1], row[2]) for row in rows_of(bad)] == [("2", "is_master")]
+    assert masters() == {"ana"}
+
+
+def test_a_standing_master_account_whose_row_is_refused_stays(files, bad):
+    load(files)
+    write_users(files, ("eve", "true", "true", ""), ("ana", "perhaps", "true", ""))
+    load(files, skip_bad=bad)
+    assert [(row[1], row[2]) for row in rows_of(bad)] == [("2", "is_master"), ("3", "is_master")]
+    assert masters() == {"ana"}
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        ("eve", "true", "true", "123"),  # a password that breaks the rules
+        ("e v e", "true", "true", ""),
+        ("eve", "yes", "true", ""),
+    ],
+)
+def test_a_master_account_stays_when_the_new_one_is_refused(new, files, bad):
+    load(files)
+    write_users(files, new, ("ana", "false", "true", ""))
+    load(files, skip_bad=bad)
+    assert {row[1] for row in rows_of(bad)} == {"2", "3"}
+    assert "the shop keeps this one" in rows_of(bad)[-1][3]
+    assert masters() == {"ana"}
+
+
+@pytest.mark.parametrize("row", ["ph,s1,eve,,,true,true", "ph,s11,eve,,,true,true,"])
+def test_a_master_account_stays_when_a_refused_row_may_be_the_new_one(row, files, bad):
+    load(files)
+    write_users(files, ("ana", "false", "true", ""))
+    append(files, "chat_users", row + "\n")
+    load(files, skip_bad=bad)
+    assert masters() == {"ana"}
+
+
+def test_a_master_account_can_end_without_another_and_beside_other_bad_rows(files, bad):
+    load(files)
+    write_users(files, ("ana", "false", "true", ""), ("e v e", "false", "true", ""))
+    assert load(files, skip_bad=bad)["chat_users.csv"].refused == 1
+    assert masters() == set()
+    seller = Seller.objects.get(code="s1", market__code="ph")
+    MasterFactory(username="new", seller=seller)
+    write_users(files, ("new", "true", "false", ""), ("ana", "true", "true", ""))
+    load(files)
+    assert masters() == {"ana"}
