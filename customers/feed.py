@@ -22,6 +22,7 @@ from customers.statements import read_statements
 
 STATEMENTS = read_statements(Path(__file__).parent / "sql" / "feed.sql")
 BULK = 10_000  # signals from which on a plan for a few would take minutes
+LARGEST_AMOUNT = Decimal("9999999999.99")  # of one signal; the sums have room for all there can be
 ATTEMPTS = 3  # when another process tells the same events at the same moment
 
 
@@ -36,7 +37,7 @@ class SignalRow(NamedTuple):
     buyer_id: int
     product_id: int | None = None
     order_code: str = ""
-    amount: Decimal | None = None  # in the market's currency
+    amount: Decimal | None = None  # in the market's currency, up to LARGEST_AMOUNT
     pay_by: datetime | None = None
     voucher_id: int | None = None
 
@@ -73,10 +74,13 @@ def apply(signals: Iterable[SignalRow], *, now: datetime | None = None) -> Outco
 
 
 def _storable(signal: SignalRow) -> SignalRow:
-    """The signal, or one that will be refused where its text cannot stand in the database."""
-    if signal.event.isprintable() and signal.order_code.isprintable():
-        return signal
-    return signal._replace(event="", order_code="")
+    """The signal, or one that will be refused where its text or amount cannot stand in the database."""
+    if not (signal.event.isprintable() and signal.order_code.isprintable()):
+        signal = signal._replace(event="", order_code="")
+    amount = signal.amount
+    if amount is not None and not (amount.is_finite() and amount.copy_abs() <= LARGEST_AMOUNT):
+        signal = signal._replace(amount=Decimal("NaN"))
+    return signal
 
 
 def absorb(*, now: datetime) -> Outcome:

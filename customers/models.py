@@ -132,7 +132,8 @@ class Contact(models.Model):
     read_times = _times()  # when CEM messages were read
 
     orders = models.PositiveIntegerField(default=0, db_default=0)  # paid, not cancelled
-    spent = models.DecimalField(max_digits=16, decimal_places=2, default=0, db_default=0)
+    # sums have room for more summands than can be: no telling overflows them
+    spent = models.DecimalField(max_digits=32, decimal_places=2, default=0, db_default=0)
     messages = models.PositiveIntegerField(default=0, db_default=0)  # CEM messages delivered
     reads = models.PositiveIntegerField(default=0, db_default=0)  # CEM messages read
     muted_at = models.DateTimeField(null=True)  # since when the buyer mutes this shop (D6)
@@ -150,7 +151,7 @@ class Order(models.Model):
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="+", db_index=False)
     buyer = models.ForeignKey(Buyer, on_delete=models.PROTECT, related_name="+", db_index=False)
     code = models.CharField(max_length=64)
-    amount = models.DecimalField(max_digits=14, decimal_places=2, default=0)
+    amount = models.DecimalField(max_digits=24, decimal_places=2, default=0)  # the sum of its signals
     voucher = models.ForeignKey(
         Voucher, null=True, blank=True, on_delete=models.PROTECT, related_name="+", db_index=False
     )

@@ -264,7 +264,7 @@ class Batch(models.Model):
     mutes = models.PositiveIntegerField(default=0)
     reports = models.PositiveIntegerField(default=0)
     sales = models.PositiveIntegerField(default=0)  # attributed orders (D9)
-    gmv = models.DecimalField(max_digits=16, decimal_places=2, default=0)  # net of vouchers
+    gmv = models.DecimalField(max_digits=32, decimal_places=2, default=0)  # net of vouchers
 
     objects = BatchQuerySet.as_manager()
 
@@ -315,7 +315,7 @@ class Attribution(models.Model):
     order = models.OneToOneField(Order, on_delete=models.CASCADE, related_name="+")
     broadcast = models.ForeignKey(Broadcast, on_delete=models.CASCADE, related_name="+")
     batch = models.PositiveSmallIntegerField()
-    amount = models.DecimalField(max_digits=14, decimal_places=2)  # net of the voucher
+    amount = models.DecimalField(max_digits=24, decimal_places=2)  # net of the voucher
     at = models.DateTimeField()
 
     def __str__(self) -> str:

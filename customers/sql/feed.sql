@@ -57,7 +57,8 @@ FROM (
             THEN ARRAY['order', 'This kind of signal names an order.']
         WHEN length(f.order_code) > 64 THEN ARRAY['order', 'An order has at most 64 characters.']
         WHEN f.voucher_id IS NOT NULL AND v.id IS NULL THEN ARRAY['voucher', 'The seller has no such voucher.']
-        WHEN f.amount < 0 OR f.amount = 'NaN' THEN ARRAY['amount', 'An amount is a number, and not negative.']
+        WHEN f.amount < 0 OR f.amount = 'NaN' OR f.amount > 9999999999.99
+            THEN ARRAY['amount', 'An amount is a number, not negative, and at most 9999999999.99.']
         WHEN f.at IS NULL THEN ARRAY['at', 'A signal has a time.']
         WHEN f.at > %(now)s THEN ARRAY['at', 'The time lies in the future.']
         WHEN f.at < %(now)s - make_interval(months => %(months)s) AND NOT EXISTS (

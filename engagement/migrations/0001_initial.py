@@ -179,7 +179,7 @@ class Migration(migrations.Migration):
                 ("mutes", models.PositiveIntegerField(default=0)),
                 ("reports", models.PositiveIntegerField(default=0)),
                 ("sales", models.PositiveIntegerField(default=0)),
-                ("gmv", models.DecimalField(decimal_places=2, default=0, max_digits=16)),
+                ("gmv", models.DecimalField(decimal_places=2, default=0, max_digits=32)),
                 (
                     "seller",
                     models.ForeignKey(
@@ -212,7 +212,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("batch", models.PositiveSmallIntegerField()),
-                ("amount", models.DecimalField(decimal_places=2, max_digits=14)),
+                ("amount", models.DecimalField(decimal_places=2, max_digits=24)),
                 ("at", models.DateTimeField()),
                 (
                     "order",

@@ -6,6 +6,7 @@ import pytest
 from django.db.models import Sum
 
 from chat.receipts import Kind, Receipt
+from customers.feed import LARGEST_AMOUNT
 from customers.models import Order
 from eligibility.models import Policy
 from engagement import attribution, broadcasting, responses
@@ -110,6 +111,17 @@ def test_the_voucher_is_taken_off_and_never_below_zero(seller, buyer):
 
     assert credit() == 2
     assert sold() == {"sales": 2, "gmv": 70}
+
+
+def test_orders_of_the_largest_amounts_are_credited(seller, buyer):
+    """A field too narrow for one would hold up every credit of the market."""
+    respond(send(seller), buyer, Kind.READ, at=NOW)
+    amount = 10_000 * LARGEST_AMOUNT
+    for _ in range(2):
+        order(seller, buyer, paid_at=NOW + DAY, amount=amount)
+
+    assert credit() == 2
+    assert sold() == {"sales": 2, "gmv": 2 * amount}
 
 
 def test_the_policy_may_count_clicks_and_fewer_days(seller, buyer):
