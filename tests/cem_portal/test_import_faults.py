@@ -1,6 +1,7 @@
 """What spoils a file as a whole or in bulk: nothing is lost unseen, and the reason stands in the report."""
 
 import csv
+from decimal import Decimal
 from io import StringIO
 
 import pytest
@@ -8,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from cem_portal.marketplace import import_marketplace
-from customers.models import Buyer
+from customers.models import Buyer, Contact, Order, Signal
 from customers.sheets import BadInput
 from sellers.models import ChatUser, Seller
 from tests.factories import NOW, MasterFactory
@@ -261,3 +262,36 @@ def test_a_master_account_can_end_without_another_and_beside_other_bad_rows(file
     write_users(files, ("new", "true", "false", ""), ("ana", "true", "true", ""))
     load(files)
     assert masters() == {"ana"}
+
+
+# ---- orders
+
+
+def test_orders_whose_codes_and_shops_read_alike_together_are_told_apart(files):
+    """“a” with “b c” and “a b” with “c” had the same event ids, so the second was refused."""
+    write_rows(files, "sellers", [*GOOD["sellers"], *({"market": "ph", "code": code, "name": code, "opened_on": ""} for code in ("a", "a b"))])  # fmt: skip
+    order = GOOD["orders"][1]
+    told = [
+        order | {"seller": "a", "code": "b c", "amount": "5"},
+        order | {"seller": "a b", "code": "c", "amount": "6"},
+    ]
+    write_rows(files, "orders", [*GOOD["orders"], *told])
+    load(files)
+    assert {order.code: order.amount for order in Order.objects.filter(code__in=["b c", "c"])} == {
+        "b c": 5,
+        "c": 6,
+    }
+    before = Signal.objects.count()
+    load(files)
+    assert Signal.objects.count() == before
+
+
+def test_the_largest_amounts_add_up(files):
+    amount = Decimal("9999999999.99")
+    order = GOOD["orders"][0] | {"products": "", "voucher": "", "amount": str(amount)}
+    write_rows(files, "orders", [order | {"code": f"big{n}"} for n in range(10_001)])
+    signal = GOOD["signals"][4] | {"order": "sum", "amount": str(amount)}
+    write_rows(files, "signals", [signal | {"event": f"s{n}"} for n in range(101)])
+    load(files)
+    assert Order.objects.get(code="sum").amount == 101 * amount
+    assert Contact.objects.get(buyer__code="b1").spent == 10_001 * amount
