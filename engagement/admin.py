@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.db.models import (
     F,
@@ -29,7 +30,7 @@ from engagement.performance import missed_by_reason, progress_of
 from quotas.models import LedgerEntry
 from sellers.exporting import FilteredExport
 from sellers.models import ChatUser
-from sellers.staff_pages import Deed, ReadOnly, at, figure, link_to
+from sellers.staff_pages import Deed, ReadOnly, ReasonForm, at, figure, link_to
 from sellers.templatetags.portal import badge, rate
 
 Status = Broadcast.Status
@@ -37,6 +38,7 @@ TONES = {
     Status.SCHEDULED: "info", Status.SENDING: "info", Status.SENT: "good", Status.STOPPED: "warn",
     Status.REFUSED: "bad",
 }  # fmt: skip
+BY_STAFF = "Marketplace staff: "  # before the reason that the seller reads
 COUNTED = ("delivered", "reads", "mutes")  # of the batches, beside each broadcast of the list
 MANY_MUTES = {0.03: "bad", 0.01: "warn"}  # an ordinary broadcast stays below 1 %
 
@@ -55,8 +57,14 @@ def with_counts(broadcasts: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
     return broadcasts.annotate(**sums).annotate(mute_share=Coalesce(share, 0.0, output_field=FloatField()))
 
 
+class StopForm(ReasonForm):
+    """Room is left for the words that tell the seller who stopped it."""
+
+    reason = forms.CharField(max_length=ReasonForm.MOST - len(BY_STAFF), widget=ReasonForm.WIDGET)
+
+
 def _stop(broadcast: Broadcast, cleaned: dict[str, Any], by: ChatUser) -> str:
-    broadcasting.stop(broadcast, reason=cleaned["reason"], now=timezone.now())
+    broadcasting.stop(broadcast, reason=BY_STAFF + cleaned["reason"], now=timezone.now())
     totals = broadcast.batches().totals()
     return (
         f"“{broadcast}” is stopped. {totals['delivered']:,} messages had been delivered and stay; "
@@ -78,6 +86,8 @@ STOP = Deed(
         else f"It is {broadcast.get_status_display()}: only what is being sent can be stopped."
     ),
     refusals=(broadcasting.AlreadyLaunched,),
+    form=StopForm,
+    hint="The seller reads this on the broadcast's page. It is kept in the history, too.",
 )  # fmt: skip
 
 

@@ -101,7 +101,7 @@ def _obstacles(situation: Situation, master: ChatUser | None) -> Iterator[str]:
     if master is None:
         yield "the shop has no active master account, and nobody else sees the entry"
     if situation.week is None:
-        yield "the market has not had its first Monday refresh yet"
+        yield "the market has not had its first refresh yet"
     elif situation.standing is None:
         yield "the shop was not evaluated for this week: it came after the last evaluation"
     elif not situation.open:

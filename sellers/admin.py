@@ -42,6 +42,7 @@ STOP = Deed(
     perform=_stop,
     closed=lambda market: "Sending is stopped there already." if market.sending_stopped_at else "",
     refusals=(NotDone,),
+    hint="Every seller of the market reads this on their pages. It is kept in the history, too.",
 )
 RESUME = Deed(
     slug="resume-sending",

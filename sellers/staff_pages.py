@@ -40,18 +40,16 @@ BUSY = "Something else is changing it at this moment. Nothing was done: try agai
 
 
 class ReasonForm(forms.Form):
-    reason = forms.CharField(
-        max_length=200,
-        widget=forms.TextInput(attrs={"size": 80}),
-        help_text="It is kept in the history. Write what a colleague needs to know.",
-    )
+    MOST = 200  # characters
+    WIDGET = forms.TextInput(attrs={"size": 80})
+    reason = forms.CharField(max_length=MOST, widget=WIDGET)
 
 
 @dataclass(frozen=True)
 class Deed:
     """What staff can do to an object; `perform` returns what was done, in a sentence.
 
-    `permission` is "app.codename". `warn` says what will happen to one object. `closed` says why it
+    `permission` is "app.codename". `hint` says who reads the reason. `warn` says what will happen to one object. `closed` says why it
     cannot be done to an object now, or nothing. `refusals` are exceptions whose message staff reads.
     """
 
@@ -63,6 +61,7 @@ class Deed:
     closed: Callable[[Any], str] = lambda obj: ""
     refusals: tuple[type[Exception], ...] = ()
     form: type[forms.Form] = ReasonForm
+    hint: str = "It is kept in the history. Write what a colleague needs to know."
     danger: bool = True
     in_list: bool = True
 
@@ -212,6 +211,7 @@ class StaffAdmin(ModelAdmin):
         ids = [key for text in request.GET.getlist("ids") if (key := read_key(text)) is not None][:AT_ONCE]
         objects = list(self.get_queryset(request).filter(pk__in=ids))
         form = deed.form(request.POST if request.method == "POST" else None)
+        form.fields["reason"].help_text = deed.hint
         ready = [obj for obj in objects if not deed.closed(obj)]
         if not ready:
             why = deed.closed(objects[0]) if objects else "What you chose is not there any more."

@@ -1,6 +1,7 @@
 """Broadcasts, the "Why?" panel and the erasure in the admin."""
 
 from datetime import timedelta
+from html import unescape
 
 import pytest
 from django.urls import reverse
@@ -113,10 +114,13 @@ def stop(broadcast):
 
 def test_a_broadcast_is_stopped_with_a_reason_and_refunded(as_admin):
     broadcast = launched()
-    assert "to 4 customers" in as_admin.get(stop(broadcast)).content.decode()
+    asked = as_admin.get(stop(broadcast)).content.decode()
+    assert "to 4 customers" in asked
+    assert "The seller reads this on the broadcast's page" in unescape(asked)
+    assert "what a colleague needs to know" not in asked
     as_admin.post(stop(broadcast), {"reason": "a scam"})
     broadcast.refresh_from_db()
-    assert (broadcast.status, broadcast.reason) == (Broadcast.Status.STOPPED, "a scam")
+    assert (broadcast.status, broadcast.reason) == (Broadcast.Status.STOPPED, "Marketplace staff: a scam")
     assert broadcast.batches().totals()["stopped"] == 4
     assert Quota.objects.get(scenario=broadcast.scenario).used == 0
     page = as_admin.get(reverse("admin:engagement_broadcast_history", args=[broadcast.pk])).content.decode()
@@ -207,7 +211,7 @@ def test_a_shop_that_came_after_the_evaluation_waits():
 def test_a_market_before_its_first_refresh_is_told():
     seller = MasterFactory().seller
     PolicyFactory(market=seller.market)
-    assert why(seller).obstacles == ["the market has not had its first Monday refresh yet"]
+    assert why(seller).obstacles == ["the market has not had its first refresh yet"]
 
 
 def test_what_sunday_froze_for_the_coming_week_is_told_before_monday(as_admin):

@@ -150,3 +150,12 @@ def test_a_seller_is_found_by_shop_id_or_sign_in_name(as_admin, asked):
     ChatUserFactory(seller=seller, username="hanako")
     response = as_admin.get(reverse("admin:sellers_seller_changelist"), {"q": asked})
     assert [found.pk for found in response.context["cl"].result_list] == [seller.pk]
+
+
+def test_who_reads_a_reason_is_told_where_it_is_written(as_admin):
+    market = MarketFactory()
+    assert "Every seller of the market reads this" in as_admin.get(deed(STOP, market)).text
+    market.stop_sending(reason="phishing", now=timezone.now())
+    resuming = as_admin.get(deed(RESUME, market)).text
+    assert "Write what a colleague needs to know" in resuming
+    assert "Every seller" not in resuming
