@@ -120,17 +120,18 @@ def evaluate(market: Market, *, week: date) -> dict[str, int]:
 
 def project(seller: Seller, now: datetime) -> Projection:
     """What the next evaluation would say of a seller if it were now, by its policy (R5, D16)."""
-    policy = Policy.objects.in_force(seller.market, calendar.next_evaluation(seller.market, now))
+    market = seller.market
+    policy = Policy.objects.in_force(market, calendar.next_evaluation(market, now))
+    # the coming week's times are those of the policy before it, even if another one judges (D16)
+    timed = policy if policy.effective_from <= now else Policy.objects.in_force(market, now)
     with connection.cursor() as cursor:
-        cursor.execute(PROJECT, _bind(policy, market=seller.market, as_of=now, sellers=[seller.pk]))
+        cursor.execute(PROJECT, _bind(policy, market=market, as_of=now, sellers=[seller.pk]))
         assert cursor.description is not None
         names = [column.name for column in cursor.description]
         evidence = dict(zip(names, cursor.fetchone(), strict=True))
     evaluation = Evaluation(seller=seller, policy=policy, evaluated_at=now, **evidence)
     judged = criteria(evaluation)
-    sentence = (
-        f"If {Weekday(policy.evaluation_weekday).label} were today: {outlook(evaluation.tier, judged)}."
-    )
+    sentence = f"If {Weekday(timed.evaluation_weekday).label} were today: {outlook(evaluation.tier, judged)}."
     return Projection(evaluation=evaluation, criteria=judged, sentence=sentence)
 
 

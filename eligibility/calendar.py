@@ -165,6 +165,16 @@ def due_time(market: Market, *, week: date, kind: str) -> datetime:
     return Job.objects.get(market=market, week=week, kind=kind).due_at
 
 
+def awaited_evaluation(market: Market, now: datetime) -> datetime:
+    """When the evaluation that has not run yet is due: ahead, or past while no worker runs it (R5)."""
+    return _awaited(Job.Kind.EVALUATION, market, now)
+
+
+def awaited_refresh(market: Market, now: datetime) -> datetime:
+    """When the refresh that has not run yet is due: ahead, or past while no worker runs it (R5)."""
+    return _awaited(Job.Kind.REFRESH, market, now)
+
+
 def next_evaluation(market: Market, now: datetime) -> datetime:
     """The first evaluation of a market after now (R5)."""
     return _next(Job.Kind.EVALUATION, market, now)
@@ -179,11 +189,22 @@ def _next(kind: str, market: Market, now: datetime) -> datetime:
     planned = Job.objects.filter(market=market, kind=kind, due_at__gt=now).order_by("due_at").first()
     if planned is not None:
         return planned.due_at
+    return next(times.of(kind) for times in _unplanned(market, now) if times.of(kind) > now)
+
+
+def _awaited(kind: str, market: Market, now: datetime) -> datetime:
+    """Of a kind the first job that is not done; of a week without a row, what its row will say."""
+    undone = Job.objects.filter(market=market, kind=kind, done_at__isnull=True).order_by("week").first()
+    return undone.due_at if undone is not None else next(_unplanned(market, now)).of(kind)
+
+
+def _unplanned(market: Market, now: datetime) -> Iterator[WeekTimes]:
+    """The weeks of a market that have no rows yet, without end."""
     policies = list(market.policies.order_by("effective_from", "id")) or [
         Policy(market=market, effective_from=now)
     ]
     last = Job.objects.filter(market=market, kind=Job.Kind.EVALUATION).order_by("-week").first()
-    return next(times.of(kind) for times in _coming(market, policies, last, now) if times.of(kind) > now)
+    return _coming(market, policies, last, now)
 
 
 def takes_effect_at(market: Market, now: datetime) -> datetime:

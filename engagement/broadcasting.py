@@ -112,7 +112,7 @@ def nobody_left(scenario: Scenario, fall: Waterfall) -> str:
     if not fall.matched:
         return f"Nobody is in “{scenario}” right now. {scenario.empty_hint}".strip()
     if fall.over_quota:
-        return "This week's quota for this scenario is used up. It opens again on Monday."
+        return "This week's quota for this scenario is used up. It opens again with the next refresh."
     return (
         f"All {fall.matched:,} customers have muted your messages or had enough of them "
         "for today. Try again tomorrow."

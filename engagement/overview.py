@@ -68,11 +68,33 @@ class Situation:
 
     @cached_property
     def next_refresh(self) -> datetime:
-        return calendar.next_refresh(self.market, self.now)
+        awaited = self.awaited_refresh
+        return awaited if awaited > self.now else calendar.next_refresh(self.market, self.now)
 
     @cached_property
-    def next_evaluation(self) -> datetime:
-        return calendar.next_evaluation(self.market, self.now)
+    def awaited_evaluation(self) -> datetime:
+        """Of the evaluation that has not run yet: past while no worker runs it."""
+        return calendar.awaited_evaluation(self.market, self.now)
+
+    @cached_property
+    def awaited_refresh(self) -> datetime:
+        """Of the refresh that has not run yet: past while no worker runs it."""
+        return calendar.awaited_refresh(self.market, self.now)
+
+    @property
+    def worse(self) -> bool:
+        """Whether the seller would lose by the next evaluation if it were now."""
+        order = list(Tier.values)
+        return order.index(self.projection.tier) < order.index(self.tier)
+
+    @property
+    def judged(self) -> list[tuple[Criterion, Criterion | None]]:
+        """Each criterion as evaluated, and as it stands today where that is another value."""
+        today = self.projection.criteria
+        return [
+            (then, now if now.measured != then.measured else None)
+            for then, now in zip(self.criteria, today, strict=True)
+        ]
 
     @cached_property
     def coming(self) -> Evaluation | None:
@@ -82,16 +104,28 @@ class Situation:
 
     @property
     def outlook(self) -> str:
-        """When what is looked at next, and from when it counts."""
+        """When what is looked at next, and from when it counts; and what is due and has not run yet."""
+        evaluation, refresh = self.awaited_evaluation, self.awaited_refresh
+        refreshed = local_time(refresh, self.market)
         if self.coming is not None:
+            tier = self.coming.get_tier_display()
+            counts = (
+                f"from the refresh, {refreshed}" if refresh > self.now
+                else f"from the refresh that was due {refreshed} and has not run yet"
+            )  # fmt: skip
             return (
-                f"Evaluated {local_time(self.coming.evaluated_at, self.market)}: {self.coming.get_tier_display()} "
-                f"from the refresh, {local_time(self.next_refresh, self.market)}. "
-                f"Evaluated again {local_time(self.next_evaluation, self.market)}."
+                f"Evaluated {local_time(self.coming.evaluated_at, self.market)}: {tier} {counts}. "
+                f"Evaluated again {local_time(evaluation, self.market)}."
             )
+        if evaluation > self.now:
+            return (
+                f"Evaluated next {local_time(evaluation, self.market)}; "
+                f"access changes with the refresh, {refreshed}."
+            )
+        changes = f", {refreshed}" if refresh > self.now else ", which is due, too"
         return (
-            f"Evaluated next {local_time(self.next_evaluation, self.market)}; "
-            f"access changes with the refresh, {local_time(self.next_refresh, self.market)}."
+            f"The evaluation due {local_time(evaluation, self.market)} has not run yet. It will look at the "
+            f"figures as of then; access changes with the refresh after it{changes}."
         )
 
     @cached_property
@@ -138,7 +172,12 @@ class Room:
 
     @property
     def usable(self) -> bool:
-        return not self.locked and self.uses_left > 0 and not self.used_up and not self.empty
+        return not (self.locked or self.used_up or self.empty or self.out_of_reach) and self.uses_left > 0
+
+    @property
+    def out_of_reach(self) -> bool:
+        """Whether nobody of it can be reached now: muted, or had enough messages today."""
+        return self.size is not None and self.size.reachable == 0
 
     @property
     def empty(self) -> bool:

@@ -183,7 +183,8 @@ def plain(number: Decimal) -> str:
 
 def _running(situation: Situation) -> Running:
     """Of the messages that the next evaluation will count (D11): how many there are, and were read."""
-    until = situation.next_evaluation - TIME_TO_READ
+    evaluation = situation.awaited_evaluation  # also one that is due and has not run
+    until = evaluation - TIME_TO_READ
     since = until - COUNTED_DAYS
     monday = situation.market.day(since)
     found = (
@@ -194,7 +195,7 @@ def _running(situation: Situation) -> Running:
             sent_at__gte=since,
             sent_at__lt=until,
         )
-        .aggregate(delivered=Count("buyer_id"), read=Count("buyer_id", filter=Q(read_at__isnull=False)))
+        .aggregate(delivered=Count("buyer_id"), read=Count("buyer_id", filter=Q(read_at__lt=evaluation)))
     )
     delivered, read = found["delivered"], found["read"]
     target = situation.policy.target_read_rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from django import forms
@@ -29,7 +30,7 @@ from sellers.staff_pages import (
     link_to,
     list_url,
 )
-from sellers.templatetags.portal import badge, local_time, percent
+from sellers.templatetags.portal import badge, local_time, percent, signed
 
 MOST = 1_000_000  # customers that one adjustment changes
 
@@ -126,6 +127,7 @@ ADJUST = Deed(
     ),
     perform=_adjust,
     form=AdjustForm,
+    hint="The seller reads this in the quota's ledger. It is kept in the history, too.",
     refusals=(ledger.AdjustmentRefused,),
     danger=False,
 )
@@ -203,12 +205,17 @@ class LedgerEntryAdmin(ReadOnly):
 
     @admin.display(description="customers", ordering="amount")
     def shown_amount(self, entry: LedgerEntry) -> str:
-        return f"{entry.amount:+,}" if entry.kind == LedgerEntry.Kind.ADJUST else f"{entry.amount:,}"
+        return signed(entry.change)
 
     @admin.display(description="what for")
     def what_for(self, entry: LedgerEntry) -> str:
         found = self.admin_site.address_of(entry.reference)  # type: ignore[attr-defined]
-        return format_html('<a href="{}">{}</a>', found[1], found[0]) if found else entry.reference or "–"
+        if found:
+            return format_html('<a href="{}">{}</a>', found[1], found[0])
+        kind, _, day = entry.reference.partition(":")
+        return (
+            f"the week of {date.fromisoformat(day):%-d %b %Y}" if kind == "week" else entry.reference or "–"
+        )
 
 
 @admin.register(Growth)

@@ -144,8 +144,8 @@ def open_quotas(market: Market, *, week: date, as_of: datetime, at: datetime) ->
 
 
 def explain(growth: Growth, policy: Policy) -> str:
-    """A week's calculation in a sentence, for the seller's page and the admin (R10, D11)."""
-    seen = f"{growth.read:,} of {growth.delivered:,} customers read your messages"
+    """A week's calculation in a sentence, as staff read it in the admin (R10, D11)."""
+    seen = f"{growth.read:,} of {growth.delivered:,} customers read the shop's messages"
     if growth.reached:
         result = f"that reached {policy.target_read_rate.normalize():f} %"
     elif growth.delivered < policy.growth_min_delivered:

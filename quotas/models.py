@@ -231,7 +231,7 @@ class LedgerEntry(models.Model):
         GRANT = "grant"
         CHARGE = "charge"
         REFUND = "refund"
-        ADJUST = "adjust", "adjustment"
+        ADJUST = "adjust", "Adjustment"
 
     quota = models.ForeignKey(Quota, on_delete=models.PROTECT, related_name="entries")
     kind = models.CharField(max_length=8, choices=Kind)
@@ -260,4 +260,9 @@ class LedgerEntry(models.Model):
         triggers = [append_only("ledger_append_only")]
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.amount:+,}"
+        return f"{self.kind} {self.change:+,}"
+
+    @property
+    def change(self) -> int:
+        """By how many customers it changes what is left: a charge takes, the others give."""
+        return -self.amount if self.kind == self.Kind.CHARGE else self.amount

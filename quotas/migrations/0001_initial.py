@@ -120,7 +120,7 @@ class Migration(migrations.Migration):
                             ("grant", "Grant"),
                             ("charge", "Charge"),
                             ("refund", "Refund"),
-                            ("adjust", "adjustment"),
+                            ("adjust", "Adjustment"),
                         ],
                         max_length=8,
                     ),

@@ -7,7 +7,7 @@ cut, not rounded, so that no page shows a threshold as met that is missed (8.996
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 register = template.Library()
 
 NO_DATA = "no data"
+SIX_DAYS = timedelta(days=6)
 TILES = 24  # static/img/tiles/00.svg to 23.svg
 
 # sign and decimals; any other currency is written by its code, with two decimals
@@ -81,6 +82,12 @@ def money(amount: Decimal | int | float | None, market: Market | None) -> str:
     return f"{'−' if value < 0 else ''}{sign}{abs(value):,.{decimals}f}"
 
 
+@register.filter
+def signed(value: int) -> str:
+    """Write a movement with its sign: 200 as "+200", -200 as "−200"."""
+    return f"{value:+,}".replace("-", "−")
+
+
 def _zone_words(market: Market) -> str:
     return "UTC" if market.place == "UTC" else f"{market.place} time"
 
@@ -97,10 +104,15 @@ def local_time(moment: datetime | None, market: Market | None) -> str:
 
 @register.filter
 def local_weekday(moment: datetime | None, market: Market | None) -> str:
-    """Write "Monday 14:00 Manila time": for what lies within a week."""
+    """Write "Monday 14:00 Manila time"; what is more than six days away carries its date.
+
+    "Monday 7 Dec, 14:00 Manila time": another Monday may come before it.
+    """
     if not moment or market is None:
         return NO_DATA
-    return f"{market.local(moment):%A %H:%M} {_zone_words(market)}"
+    local = market.local(moment)
+    date = f" {local.day} {local:%b}," if moment - timezone.now() > SIX_DAYS else ""
+    return f"{local:%A}{date} {local:%H:%M} {_zone_words(market)}"
 
 
 @register.filter

@@ -206,6 +206,14 @@ def test_the_coach_judges_by_the_policy_of_the_next_evaluation(seller):
     assert assessment.project(seller, NOW).sentence.endswith("10 followers short of advance.")
 
 
+def test_the_coach_names_the_day_of_the_evaluation_that_comes(seller):
+    MetricsFactory(seller=seller, followers=50)
+    begins = calendar.takes_effect_at(seller.market, NOW)
+    PolicyFactory(market=seller.market, evaluation_weekday=4, effective_from=begins)
+    assert assessment.project(seller, NOW).sentence == "If Sunday were today: advance."
+    assert assessment.project(seller, begins + HOUR).sentence == "If Friday were today: advance."
+
+
 def test_the_coach_looks_at_now_and_the_evaluation_at_sunday(seller):
     MetricsFactory(seller=seller, as_of=SUNDAY - HOUR, followers=10)
     MetricsFactory(seller=seller, as_of=NOW - HOUR, followers=50)

@@ -162,3 +162,16 @@ def test_new_times_hold_from_the_week_after_the_evaluation_that_brings_them(mark
     later = NOW + ONE_WEEK
     assert calendar.next_evaluation(market, later) == SUNDAY + 2 * ONE_WEEK - timedelta(hours=2)
     assert calendar.next_refresh(market, later) == MONDAY + 2 * ONE_WEEK - timedelta(hours=5)
+
+
+def test_an_evaluation_that_has_not_run_is_awaited_however_late(market):
+    run(*calendar.due(NOW))
+    due, late = SUNDAY + ONE_WEEK, SUNDAY + ONE_WEEK + timedelta(hours=3)
+    assert calendar.awaited_evaluation(market, NOW) == due
+    assert calendar.awaited_evaluation(market, late) == due  # no beat has made its row
+
+    evaluation, *_ = calendar.due(late)
+    assert calendar.awaited_evaluation(market, late) == due
+    run(evaluation)
+    assert calendar.awaited_evaluation(market, late) == due + ONE_WEEK
+    assert calendar.awaited_refresh(market, late) == MONDAY + ONE_WEEK

@@ -2,10 +2,11 @@ import csv
 from datetime import timedelta
 
 import pytest
+import time_machine
 
 from chat.receipts import Kind, Receipt
 from customers.models import Order
-from eligibility.models import Policy, Tier
+from eligibility.models import Metrics, Policy, Tier
 from engagement import attribution, responses
 from engagement.overview import look_up
 from engagement.seller_performance import review
@@ -227,3 +228,34 @@ def test_the_pages_take_as_many_queries_for_many_broadcasts(client, master, djan
             client.get(BROADCASTS)
         with django_assert_max_num_queries(30):
             client.get(SELLER)
+
+
+def test_a_value_of_today_stands_beside_the_evaluated_one_and_a_fall_is_a_warning(client, master):
+    told = {"seller": master.seller, "response_rate": 95, "followers": 60}
+    Metrics.objects.create(as_of=days_ago(2), rating=95, **told)
+    as_evaluated = client.get(SELLER).text
+    assert 'class="callout info"' in as_evaluated
+    assert "Today:" not in as_evaluated
+    Metrics.objects.create(as_of=days_ago(1), rating="84.66", **told)
+
+    page = client.get(SELLER).text
+
+    assert "If Sunday were today: no access, seller rating 0.34 points short." in page
+    assert 'class="callout warn"' in page
+    assert "Today: <strong>84.66 %</strong>, not met, 0.34 points short" in page
+    assert "Today: <strong>95 %</strong>" not in page  # the same as evaluated
+
+
+def test_an_evaluation_that_is_due_and_has_not_run_is_told_with_its_figures(client, master):
+    follow(master.seller, 25)
+    read(send(master.seller, at=NOW - timedelta(hours=2)), 1, at=NOW)
+    late = NOW + timedelta(days=4, hours=10)  # Sunday 22:00 in Manila, and no worker
+
+    with time_machine.travel(late, tick=False):
+        client.force_login(master)
+        page = client.get(SELLER)
+
+    assert "The evaluation due Sun 22 Nov, 20:00 Manila time has not run yet." in page.text
+    assert "access changes with the refresh after it, Mon 23 Nov, 14:00 Manila time" in page.text
+    running = page.context["review"].running
+    assert (running.read, running.delivered) == (1, 25)

@@ -263,10 +263,10 @@ def test_the_arithmetic_is_told_in_a_sentence(seller):
     weeks_of(seller, [9, 8])
     policy = Evaluation.objects.latest("week").policy
     assert explain(growth_of(seller), policy) == (
-        "9 of 100 customers read your messages: that reached 9 %. 1 week reached so far: quotas are × 1.2."
+        "9 of 100 customers read the shop's messages: that reached 9 %. 1 week reached so far: quotas are × 1.2."
     )
     assert explain(growth_of(seller, WEEK + ONE_WEEK), policy) == (
-        "8 of 100 customers read your messages: that missed 9 %. 1 week reached so far: quotas are × 1.2."
+        "8 of 100 customers read the shop's messages: that missed 9 %. 1 week reached so far: quotas are × 1.2."
     )
 
 

@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -84,3 +84,14 @@ def test_initials_come_from_the_first_and_the_last_word():
     assert portal.initials("Ana Maria Reyes") == "AR"
     assert portal.initials("Kape") == "K"
     assert portal.initials("") == ""
+
+
+def test_a_weekday_more_than_six_days_away_has_its_date():
+    with time_machine.travel(MONDAY - timedelta(days=6), tick=False):
+        assert portal.local_weekday(MONDAY, MANILA) == "Monday 14:00 Manila time"
+    with time_machine.travel(MONDAY - timedelta(days=12), tick=False):
+        assert portal.local_weekday(MONDAY, MANILA) == "Monday 23 Nov, 14:00 Manila time"
+
+
+def test_a_movement_has_its_sign():
+    assert (portal.signed(1200), portal.signed(-1200)) == ("+1,200", "−1,200")
