@@ -58,7 +58,8 @@ class ScenarioForm(forms.ModelForm):  # type: ignore[type-arg]
                 min_value=0,
                 max_value=HIGHEST_BASE,
                 required=False,
-                help_text="Customers a week before growth. It holds at once. Leave it empty where no quota is used.",
+                help_text="Customers a week before growth; it holds at once. 0: the market's sellers see the "
+                "scenario and cannot send by it. Empty only for a scenario that consumes no quota.",
             )
 
     def clean(self) -> dict[str, Any]:
@@ -67,7 +68,8 @@ class ScenarioForm(forms.ModelForm):  # type: ignore[type-arg]
             for market in self.markets:
                 if cleaned.get(f"base_{market.pk}") is None and f"base_{market.pk}" not in self.errors:
                     self.add_error(
-                        f"base_{market.pk}", "Say how many customers a week, as it consumes quota."
+                        f"base_{market.pk}",
+                        "Say how many customers a week, as it consumes quota; 0 where it is not offered.",
                     )
         return cleaned
 

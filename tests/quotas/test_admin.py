@@ -189,3 +189,22 @@ def test_the_ledger_is_read_only_and_names_what_it_was_for(as_admin):
     address = reverse("admin:quotas_ledgerentry_change", args=[entry.pk])
     assert as_admin.get(address).status_code == 200
     assert as_admin.post(address, {"amount": 1}).status_code == 403
+
+
+def test_a_scenario_is_offered_in_one_market_by_a_base_of_0_in_the_others(as_admin):
+    here, there = MarketFactory(), MarketFactory()
+    form = new_scenario(**{f"base_{here.pk}": "300", f"base_{there.pk}": ""})
+    assert "0 where it is not offered" in as_admin.post(reverse(ADD), form).text
+    assert as_admin.post(reverse(ADD), form | {f"base_{there.pk}": "0"}).status_code == 302
+    bases = Allowance.objects.filter(scenario__code="keen").values_list("market", "base")
+    assert dict(bases) == {here.pk: 300, there.pk: 0}
+
+
+def test_the_ledger_signs_its_movements_and_names_the_week(as_admin):
+    quota = grant(SellerFactory(), Scenario.objects.get(code="followers"), 100)
+    LedgerEntry.objects.create(quota=quota, kind="charge", amount=40, reference="x:1", at=NOW)
+    LedgerEntry.objects.create(quota=quota, kind="refund", amount=9, reference="week:2026-11-23", at=NOW)
+    page = as_admin.get(reverse("admin:quotas_ledgerentry_changelist")).text
+    assert "−40" in page
+    assert "+9" in page
+    assert "the week of 23 Nov 2026" in page
