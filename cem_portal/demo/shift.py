@@ -30,11 +30,26 @@ class NothingToWaitFor(Exception):
     """The evaluation of the coming week has run already: its refresh comes first."""
 
 
+class EvaluationPending(Exception):
+    """An evaluation is due and has not run yet."""
+
+
+def pending_evaluation(*, now: datetime) -> Job | None:
+    """An evaluation of any market that is due within a minute, or was, and has not run."""
+    calendar.plan(now + A_MINUTE)
+    undone = Job.objects.filter(kind=Job.Kind.EVALUATION, done_at__isnull=True, due_at__lte=now + A_MINUTE)
+    return undone.select_related("market").order_by("due_at").first()
+
+
 def bring_near(kind: str, market: Market, *, now: datetime) -> timedelta:
     """Make the market's next job of a kind due a minute from now. Returns how far all times moved.
 
-    Raises NothingToWaitFor when an evaluation is asked for whose refresh has not run yet.
+    Raises NothingToWaitFor when an evaluation is asked for whose refresh has not run yet, and
+    EvaluationPending when a refresh is and an evaluation is about to run: held back by our lock, it
+    would look at figures that are older by then.
     """
+    if kind == Job.Kind.REFRESH and (pending := pending_evaluation(now=now)) is not None:
+        raise EvaluationPending(f"The evaluation of {pending.market} is due and has not run yet.")
     waiting = Job.objects.filter(market=market, kind=Job.Kind.REFRESH, done_at__isnull=True)
     evaluated = Job.objects.filter(market=market, kind=Job.Kind.EVALUATION, done_at__isnull=False)
     if kind == Job.Kind.EVALUATION and waiting.filter(week__in=evaluated.values("week")).exists():

@@ -3,15 +3,18 @@
 from datetime import timedelta
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from cem_portal.demo.shift import NothingToWaitFor, bring_near
+from cem_portal.demo import tmall
+from cem_portal.demo.shift import EvaluationPending, NothingToWaitFor, bring_near
 from customers.models import Contact
 from eligibility.calendar import current_week
 from eligibility.models import Evaluation, Job, Metrics
 from engagement import weekly_review
 from quotas.defaults import open_market
 from quotas.models import LedgerEntry
+from sellers.models import Market
 from tests.factories import ContactFactory, SellerFactory
 
 pytestmark = pytest.mark.django_db
@@ -87,3 +90,20 @@ def test_every_market_comes_along(seller):
     bring_near(Job.Kind.REFRESH, seller.market, now=timezone.now())
     weekly_review.run_due(now=timezone.now() + SOON)
     assert current_week(other) == current_week(seller.market)
+
+
+def test_a_monday_does_not_hold_back_a_sunday_that_is_due(seller):
+    bring_near(Job.Kind.EVALUATION, seller.market, now=timezone.now())
+    with pytest.raises(EvaluationPending, match="has not run yet"):
+        bring_near(Job.Kind.REFRESH, seller.market, now=timezone.now())
+    weekly_review.run_due(now=timezone.now() + SOON)
+    bring_near(Job.Kind.REFRESH, seller.market, now=timezone.now())
+
+
+def test_the_command_waits_for_it_and_says_what_is_missing(seller, monkeypatch, capsys):
+    Market.objects.filter(pk=seller.market_id).update(code=tmall.MARKET)
+    bring_near(Job.Kind.EVALUATION, seller.market, now=timezone.now())
+    monkeypatch.setattr("cem_portal.management.commands.demo.WAIT", timedelta(seconds=1))
+    with pytest.raises(CommandError, match="Are a worker and beat running"):
+        call_command("demo", to_monday=True)
+    assert "Waiting for the evaluation" in capsys.readouterr().out

@@ -11,12 +11,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 
-from cem_portal.demo import ownership, tmall
+from cem_portal.demo import ownership, shift, tmall
 from cem_portal.demo.figures import count_rows
 from cem_portal.demo.freshening import catch_up
 from cem_portal.demo.live import Live
 from cem_portal.demo.making import make
-from cem_portal.demo.shift import A_MINUTE, NothingToWaitFor, bring_near
 from cem_portal.demo.world import SIZES
 from customers.sheets import BadInput
 from eligibility.models import Job
@@ -24,6 +23,7 @@ from engagement import books
 from sellers.models import Market
 
 SEED = 20_261_122
+WAIT = timedelta(seconds=120)  # for an evaluation that is about to run
 
 
 class Command(BaseCommand):
@@ -108,23 +108,40 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         Live(say=self.say, random=Random()).run()
 
+    def let_evaluations_run(self) -> None:
+        """Wait for an evaluation that is about to run; without a worker it never does."""
+        until = time.monotonic() + WAIT.total_seconds()
+        told = None
+        while (pending := shift.pending_evaluation(now=timezone.now())) is not None:
+            due = f"{pending.market.local(pending.due_at):%H:%M:%S} {pending.market.place} time"
+            if told != pending:
+                self.say(f"Waiting for the evaluation of {pending.market}, due at {due} …")
+                told = pending
+            if time.monotonic() > until:
+                raise CommandError(
+                    f"The evaluation of {pending.market}, due at {due}, has not run in {WAIT.seconds} seconds. "
+                    "Nothing was changed. Are a worker and beat running? `make run` starts both."
+                )
+            time.sleep(1)
+
     def let_time_pass(self, kind: str) -> None:
-        now = timezone.now()
-        self.say("Moving back in time all that happened …")
         try:
             ownership.require_demo()
-            market = ownership.home()
+            if kind == Job.Kind.REFRESH:
+                self.let_evaluations_run()
+            now, market = timezone.now(), ownership.home()
+            self.say("Moving back in time all that happened …")
             with transaction.atomic():
-                span = bring_near(kind, market, now=now)
+                span = shift.bring_near(kind, market, now=now)
                 told = catch_up(span, now=now, random=Random()) if ownership.is_made_up() else 0
-        except (ownership.NotTheDemo, NothingToWaitFor) as error:
+        except (ownership.NotTheDemo, shift.EvaluationPending, shift.NothingToWaitFor) as error:
             raise CommandError(str(error)) from error
         what = "evaluation" if kind == Job.Kind.EVALUATION else "refresh"
         hours = span / timedelta(hours=1)
         self.say(
             f"Everything that happened is {hours:,.0f} hours older now, and {told:,} signals of the hours "
             f"between have come in. The next {what} of {market} is due at "
-            f"{market.local(now + A_MINUTE):%H:%M:%S} {market.place} time, and beat runs it: watch "
+            f"{market.local(now + shift.A_MINUTE):%H:%M:%S} {market.place} time, and beat runs it: watch "
             "Engagement Center > Seller Performance, or Jobs in the admin."
         )
 
