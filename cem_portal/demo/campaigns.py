@@ -10,7 +10,7 @@ from random import Random
 from django.db import transaction
 
 from cem_portal.demo.founding import House, Town
-from cem_portal.demo.letters import BAD_LETTER, letters_for
+from cem_portal.demo.letters import BAD_LETTER, letters_for, promises_voucher
 from cem_portal.demo.reactions import Mailing, Reached, Taste
 from chat.models import Content, Message
 from eligibility.models import Tier
@@ -114,7 +114,8 @@ def write(campaign: Campaign, town: Town, scenario: Scenario, *, random: Random)
     if campaign.bad:
         title, text = BAD_LETTER
     shown = random.sample(house.wares, random.randint(1, min(4, len(house.wares))))
-    with_voucher = random.random() < WITH_VOUCHER or scenario.code in ("loyalty", "lapsed_buyers")
+    by_choice = random.random() < WITH_VOUCHER or scenario.code in ("loyalty", "lapsed_buyers")
+    with_voucher = by_choice or promises_voucher(text)
     content = Content.objects.create(
         seller=house.seller,
         text=text,

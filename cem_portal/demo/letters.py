@@ -112,6 +112,11 @@ ANSWERS = {
 }  # fmt: skip
 
 
+def promises_voucher(text: str) -> bool:
+    """Whether a letter speaks of a voucher, in any of the languages: then it must carry one."""
+    return any(word in text.lower() for word in ("voucher", "cupom"))
+
+
 def letters_for(language: str, scenario: str) -> tuple[tuple[str, str], ...]:
     """Titles and texts for a scenario; a scenario of staff's own gets the followers'."""
     written = LETTERS.get(language, LETTERS["en"])
