@@ -113,8 +113,14 @@ def preview(
         "starts": starts,
         "quiet": starts > wanted,
         "ahead": starts > situation.now,
+        "paused": situation.market.sending_stopped_at is not None,
         "repeated": _count_repeated(situation, content, scenario),
     }
+
+
+def is_quiet(situation: Situation) -> bool:
+    """Whether quiet hours hold at this moment (D5)."""
+    return sending_time(situation.policy, situation.market, situation.now) > situation.now
 
 
 def _count_repeated(situation: Situation, content: Content, scenario: Scenario | None) -> int:
@@ -138,6 +144,7 @@ def pick_products(request: HttpRequest) -> HttpResponse:
     found = others.filter(title__icontains=q).order_by("-in_stock", "title") if q else others.none()
     context = {
         "picked": picked[:MAX_PRODUCTS],
+        "sold_out": sum(not each.in_stock for each in picked[:MAX_PRODUCTS]),
         "full": len(picked) >= MAX_PRODUCTS,
         "found": list(found[:FOUND_PRODUCTS]),
         "q": q,

@@ -138,12 +138,16 @@ def _show(request: HttpRequest, form: ComposerForm, *, broadcast: Broadcast | No
         send_at = broadcast.send_at if broadcast else None
         picked = aids.products_of(situation.seller, content.product_ids)
     scenario = aids.scenario_of(situation, form["scenario"].value())
+    preview = aids.preview(situation, content, picked=picked, scenario=scenario, send_at=send_at)
     context = {
         "form": form,
         "broadcast": broadcast,
         "page_name": name,
         "picked": picked,
-        **aids.preview(situation, content, picked=picked, scenario=scenario, send_at=send_at),
+        "sold_out": sum(not each.in_stock for each in picked),
+        **preview,
+        # in quiet hours "now" is the morning, when sending may go on again
+        "closed_now": preview["paused"] and not aids.is_quiet(situation),
         **aids.audience(situation, scenario, at_once=not is_large(situation.seller)),
         "crumbs": [
             ("Engagement Center", reverse("engagement:center")),

@@ -72,6 +72,12 @@ document.addEventListener("htmx:afterSettle", () => {
   logs().forEach((log) => { if (wasAtEnd.get(log) !== false) toEnd(log); });
 });
 
+// What had the focus may be gone after a swap: then the field named by data-focus-else gets it.
+document.addEventListener("htmx:afterSettle", (event) => {
+  const field = event.target.dataset?.focusElse;
+  if (field && document.activeElement === document.body) document.querySelector(field)?.focus();
+});
+
 // A form that htmx sent empties itself when it was accepted.
 document.addEventListener("htmx:afterRequest", (event) => {
   const form = event.target.closest?.("form[data-reset-after]");

@@ -205,7 +205,7 @@ def test_quiet_hours_are_announced_and_wait_for_their_end(client, master):
     late = typed(when="later", send_at="2026-11-18T23:00")
 
     preview = client.post("/engagement/broadcasts/preview/", late, headers=HTMX)
-    assert "it will start at Thu 19 Nov, 08:00 Manila time" in preview.text
+    assert "it will start Thu 19 Nov, 08:00 Manila time" in preview.text
 
     answer = client.post(NEW, late, follow=True)
     assert "Scheduled: it starts Thu 19 Nov, 08:00 Manila time." in answer.text
@@ -394,3 +394,26 @@ def test_the_composer_takes_few_queries(client, master, django_assert_max_num_qu
     client.get(NEW)
     with django_assert_max_num_queries(30):
         client.get(f"{NEW}?scenario=followers")
+
+
+def test_while_sending_is_paused_nothing_offers_to_send_now(client, master):
+    follow(master.seller, 1)
+    market = master.seller.market
+    market.stop_sending(reason="Maintenance", now=NOW)
+
+    page = client.get(f"{NEW}?scenario=followers").text
+    assert 'value="now" disabled' in page
+    assert 'value="later" checked' in page
+    assert "nothing can be sent now" in page
+    preview = client.post("/engagement/broadcasts/preview/", typed(), headers=HTMX).text
+    assert "nothing can be sent now" in preview
+    assert "It starts as soon as you send it" not in preview
+
+    market.resume_sending()
+    assert 'value="now" checked' in client.get(NEW).text
+
+
+def test_a_product_that_is_sold_out_is_picked_with_a_warning(client, master):
+    gone = ProductFactory(seller=master.seller, in_stock=False)
+    picked = client.get("/engagement/broadcasts/products/", {"add": gone.pk}, headers=HTMX).text
+    assert "1 of these is sold out" in picked
