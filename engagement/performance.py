@@ -114,6 +114,19 @@ def missed_by_reason(broadcast: Broadcast) -> list[Missed]:
     return [Missed(outcome, Recipient.Outcome(outcome).label, n) for outcome, n in counted]
 
 
+def refunded(broadcast: Broadcast) -> int:
+    """How many customers a broadcast gave back to the week's quota when it ended (I4)."""
+    assert broadcast.week is not None, "only what was admitted is refunded"
+    entries = LedgerEntry.objects.filter(
+        quota__seller=broadcast.seller_id,
+        quota__week=broadcast.week,
+        quota__scenario=broadcast.scenario_id,
+        kind=LedgerEntry.Kind.REFUND,
+        reference=broadcast.reference,
+    )
+    return int(entries.aggregate(customers=Sum("amount", default=0))["customers"])
+
+
 def figures_by_broadcast(broadcasts: Iterable[Broadcast]) -> dict[int, Figures]:
     """Each broadcast's figures by its id, in one query; none for what was never admitted."""
     admitted = [each for each in broadcasts if each.week is not None]

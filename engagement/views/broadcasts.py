@@ -90,6 +90,7 @@ def _progress(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "figures": progress.figures,
         "every": every if broadcast.admitted_at else "",
         "funnel": steps.funnel(progress.figures, selected=broadcast.selected),
+        "refunded": performance.refunded(broadcast) if progress.figures.missed else 0,
         "missed": performance.missed_by_reason(broadcast) if progress.figures.missed else [],
         "now": situation.now,
     }
@@ -116,8 +117,9 @@ def _row(line: selection.Line, market: Market) -> tuple[object, ...]:
 def stop(request: HttpRequest, pk: int) -> HttpResponse:
     """Stop in mid-send, after a confirmation and with a reason; nothing delivered is recalled (D1)."""
     broadcast, now = _own(request, pk), cast(CenterRequest, request).situation.now
-    if broadcast.status != Broadcast.Status.SENDING:
-        messages.info(request, "This broadcast is not being sent any more, so there is nothing to stop.")
+    progress = performance.progress_of(broadcast, now=now)
+    if broadcast.status != Broadcast.Status.SENDING or not progress.waiting:
+        messages.info(request, "Nothing of this broadcast waits any more, so there is nothing to stop.")
         return redirect("engagement:broadcast", pk)
     form = StopForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
@@ -127,7 +129,6 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
         except AlreadyLaunched:
             messages.info(request, "The broadcast had ended before you stopped it.")
         return redirect("engagement:broadcast", pk)
-    progress = performance.progress_of(broadcast, now=now)
     context = {"broadcast": broadcast, "form": form, "progress": progress, "figures": progress.figures}
     crumbs = _crumbs(broadcast.title, url=reverse("engagement:broadcast", args=[pk]), end="Stop")
     return render(request, "engagement/stop.html", context | {"crumbs": crumbs})

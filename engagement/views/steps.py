@@ -55,8 +55,8 @@ def funnel(figures: Figures, *, selected: int) -> list[Step]:
     return [
         Step("Delivered", figures.delivered, selected, meaning="Arrived in the chat", rate=delivered),
         of_delivered("Read", figures.reads, "Seen by the buyer"),
-        of_delivered("Clicked", figures.clicks, "Opened a product or the voucher"),
+        of_delivered("Clicked", figures.clicks, "Opened a product"),
         of_delivered("Replied", figures.replies, "Wrote back"),
-        of_delivered("Voucher claimed", figures.claims, "Took the voucher"),
+        of_delivered("Voucher claimed", figures.claims, "Took the voucher in the chat, which is no click"),
         of_delivered("Orders", figures.sales, "Paid within the window after reading"),
     ]

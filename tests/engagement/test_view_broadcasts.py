@@ -149,8 +149,39 @@ def test_stopping_asks_first_and_wants_a_reason(client, master, settings):
     broadcast.refresh_from_db()
     assert (broadcast.status, broadcast.reason) == ("stopped", "Wrong voucher")
     assert "Wrong voucher" in answer.text
-    assert "the broadcast was stopped before it was sent" in answer.text
+    text = " ".join(answer.text.split())
+    assert (
+        '<strong class="num">3</strong> not delivered: the broadcast was stopped before it was sent' in text
+    )
+    assert "5 of 5 charged to the week's quota; 3 of them refunded, as they were not reached" in text
+    assert "3 refunded to your quota" in text
+    assert "when the broadcast ends" not in text
     assert Quota.objects.get(scenario__code="followers").used == 2
+
+
+def test_what_waits_for_nobody_is_not_offered_to_be_stopped(client, master):
+    follow(master.seller, 2)
+    broadcast = broadcasting.launch(BroadcastFactory(seller=master.seller), now=NOW)
+    deliver_next_batch(now=NOW)
+    assert broadcast.status == "sending"
+    for method in (client.get, client.post):
+        assert "nothing to stop" in method(address(broadcast, "stop/"), {"reason": "x"}, follow=True).text
+    broadcast.refresh_from_db()
+    assert broadcast.status != "stopped"
+
+
+def test_when_staff_stop_it_the_word_that_it_was_accepted_goes(client, master, settings):
+    settings.BATCH_SIZE = 2
+    follow(master.seller, 4)
+    broadcast = broadcasting.launch(BroadcastFactory(seller=master.seller), now=NOW)
+    away = '<div id="messages" hx-swap-oob="innerHTML"></div>'
+    progress = address(broadcast, "progress/?moving=1")
+    assert away not in client.get(progress, headers={"HX-Request": "true"}).text
+    broadcasting.stop(broadcast, reason="Marketplace staff: a scam", now=NOW)
+    told = client.get(progress, headers={"HX-Request": "true"}).text
+    assert away in told
+    assert "Marketplace staff: a scam" in told
+    assert '<div id="messages" role="status">' in client.get(address(broadcast)).text
 
 
 def test_what_has_ended_cannot_be_stopped(client, master):
