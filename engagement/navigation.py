@@ -19,6 +19,7 @@ class Item:
     url: str
     icon: str = ""
     group: str = ""
+    group_url: str = ""
     count: int = 0
     locked: bool = False
     current: bool = False
@@ -79,6 +80,7 @@ def list_items(*, path: str, unread: int, is_master: bool, tier: str) -> list[It
                 "/engagement/customers/",
                 icon="envelope",
                 group="Engagement Center",
+                group_url="/engagement/",
                 locked=tier == Tier.NONE,
             ),
             Item(

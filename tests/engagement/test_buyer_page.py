@@ -290,3 +290,13 @@ def test_the_list_takes_the_same_queries_for_many_shops(client, contact, django_
         cem_message(SellerFactory(market=contact.buyer.market), contact.buyer)
     with django_assert_num_queries(4):
         client.get(reverse("buyer", args=[sign(contact.buyer)]))
+
+
+def test_who_muted_all_shops_is_told_so_at_each(client, contact, message):
+    Buyer.objects.filter(pk=contact.buyer_id).update(muted_at=NOW)
+    page = client.get(reverse("buyer-shop", args=[sign(contact.buyer), contact.seller_id])).text
+    assert "All shops muted" in page
+    assert "Mute this shop" not in page
+    assert (
+        'id="mute"' in client.get(reverse("buyer", args=[sign(contact.buyer)])).text
+    )  # where its link leads
