@@ -230,6 +230,27 @@ SWEEP_INTERVAL = env.float("SWEEP_INTERVAL", default=30.0)
 # A folder that says where a test kills the worker (engagement.failpoints); nothing where DEBUG is off.
 FAILPOINTS = env.str("FAILPOINTS", default="")
 
+
+def describe_gateways() -> dict[str, dict[str, Any]]:
+    """The foreign chats that CHAT_GATEWAYS names, each by its own CHAT_GATEWAY_NAME_… variables."""
+    found = {}
+    for name in env.list("CHAT_GATEWAYS", default=[]):
+        prefix = f"CHAT_GATEWAY_{name.upper()}"
+        found[name] = {
+            "url": env.str(f"{prefix}_URL", default=""),
+            "token": env.str(f"{prefix}_TOKEN", default=""),
+            "timeout": env.float(f"{prefix}_TIMEOUT", default=10.0),
+            "at_once": env.int(f"{prefix}_AT_ONCE", default=200),
+            "observes_reads": env.bool(f"{prefix}_READS", default=True),
+        }
+    return found
+
+
+# Chats that are not our own; a market names the one that carries its broadcasts (chat.gateways).
+CHAT_GATEWAYS = describe_gateways()
+# After so long a fate that such a chat does not tell stays unknown, and the quota is refunded.
+CHAT_UNKNOWN_HOURS = env.float("CHAT_UNKNOWN_HOURS", default=72.0)
+
 # What rings the bell gives up at once: the sweep does the rest. A worker that waits for work must not.
 BELL_TRANSPORT_OPTIONS = {
     "visibility_timeout": 3600,
