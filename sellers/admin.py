@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import UserCreationForm
@@ -69,6 +71,7 @@ class MarketAdmin(Undeletable):
         "time_zone",
         "currency",
         "language",
+        "chat_gateway",
         "sending",
         "stopped",
         "sending_stopped_reason",
@@ -80,6 +83,16 @@ class MarketAdmin(Undeletable):
     @admin.display(description="sending")
     def sending(self, market: Market) -> str:
         return badge("stopped", "bad") if market.sending_stopped_at else badge("on", "good")
+
+    def formfield_for_dbfield(self, db_field: models.Field[Any, Any], request: Any, **options: Any) -> Any:
+        if db_field.name != "chat_gateway":
+            return super().formfield_for_dbfield(db_field, request, **options)
+        chosen = Market.objects.exclude(chat_gateway="").values_list("chat_gateway", flat=True)
+        names = sorted({*settings.CHAT_GATEWAYS, *chosen})
+        choices = [("", "the portal's own chat"), *((name, name) for name in names)]
+        return forms.ChoiceField(
+            choices=choices, required=False, label=db_field.verbose_name, help_text=db_field.help_text
+        )
 
     def has_add_permission(self, request: Any) -> bool:
         return False  # markets come with the marketplace's own data, and with a policy

@@ -33,6 +33,10 @@ class Market(models.Model):
         null=True, blank=True, help_text="While set, no batch of this market is sent."
     )
     sending_stopped_reason = models.CharField(max_length=200, blank=True)
+    chat_gateway = models.CharField(
+        "carried by", max_length=32, blank=True, default="", db_default="",
+        help_text="The chat for broadcasts from now on, one that CHAT_GATEWAYS names; what is under way stays.",
+    )  # fmt: skip
 
     class Meta:
         ordering = ["code"]

@@ -56,6 +56,22 @@ def test_the_switch_stops_a_market_loudly_and_resumes_it(as_admin):
     assert "is stopped" not in as_admin.get(reverse("admin:index")).content.decode()
 
 
+def test_staff_choose_the_chat_of_a_market_from_those_that_the_environment_describes(as_admin, settings):
+    settings.CHAT_GATEWAYS = {"acme": {}}
+    market = MarketFactory()
+    page = reverse("admin:sellers_market_change", args=[market.pk])
+    form = {"name": market.name, "language": "en"}
+
+    refused = as_admin.post(page, form | {"chat_gateway": "nobody"})
+    assert "nobody is not one of the available choices" in refused.text
+    as_admin.post(page, form | {"chat_gateway": "acme"})
+
+    market.refresh_from_db()
+    assert market.chat_gateway == "acme"
+    settings.CHAT_GATEWAYS = {}
+    assert '<option value="acme" selected>' in as_admin.get(page).text, "what is chosen is not lost unseen"
+
+
 def test_a_market_that_is_stopped_keeps_its_first_reason(as_admin):
     market = MarketFactory(sending_stopped_at=timezone.now(), sending_stopped_reason="first")
     response = as_admin.post(deed(STOP, market), {"reason": "second"}, follow=True)
