@@ -1,11 +1,14 @@
 """System checks: a wrong setting is named, with what to do about it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
+
+from engagement.leases import LEASE, SKEW
 
 
 @register()
@@ -33,6 +36,7 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         found.append(Error("BATCH_SIZE must be 1 or more.", id="cem_portal.E003"))
     if settings.SWEEP_INTERVAL <= 0:
         found.append(Error("SWEEP_INTERVAL must be more than 0 seconds.", id="cem_portal.E004"))
+    found += _check_gateways(settings.CHAT_GATEWAYS)
     missing = [name for name, folder in settings.BROWSER_PACKAGES if not Path(folder).is_dir()]
     if missing:
         found.append(
@@ -43,3 +47,43 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
             )
         )
     return found
+
+
+def _check_gateways(gateways: dict[str, dict[str, Any]]) -> Iterator[CheckMessage]:
+    """Report foreign chats that cannot be reached as they are described, or not safely."""
+    for name, described in gateways.items():
+        prefix = f"CHAT_GATEWAY_{name.upper()}"
+        for fault, hint in _faults_of(name, prefix, **described):
+            yield Error(f"The foreign chat {name} {fault}", hint=hint, id="cem_portal.E005")
+
+
+def _faults_of(
+    name: str, prefix: str, *, url: str, token: str, timeout: float, at_once: int, observes_reads: bool
+) -> Iterator[tuple[str, str]]:
+    if not (name.isascii() and name.isidentifier() and len(name) <= 32):
+        yield "has a name for no variable.", "CHAT_GATEWAYS holds letters, digits and _, at most 32 a name."
+    address = _read_address(url)
+    if address is None:
+        yield "has no address.", f"Set {prefix}_URL=https://HOST/PATH."
+    elif address.scheme != "https" and address.hostname not in ("localhost", "127.0.0.1", "::1"):
+        yield (
+            "is not reached over TLS, which would show its credential.",
+            f"{prefix}_URL begins with https://.",
+        )
+    if not token or not token.isascii() or not token.isprintable():
+        yield "has no credential.", f"Set {prefix}_TOKEN to what the chat's operator gave you."
+    longest = (LEASE - SKEW).total_seconds() / 2
+    if not 0 < timeout <= longest:
+        yield "has a time-out that no lease allows.", f"{prefix}_TIMEOUT is above 0 and at most {longest:g}."
+    if at_once < 1:
+        yield "takes no messages.", f"{prefix}_AT_ONCE is 1 or more."
+
+
+def _read_address(url: str) -> SplitResult | None:
+    """The parts of an address; None for what is none."""
+    try:
+        parts = urlsplit(url)
+        whole = parts.hostname and not parts.query and not parts.fragment and parts.port != 0
+    except ValueError:
+        return None
+    return parts if whole else None

@@ -57,6 +57,7 @@ def open_batches(broadcast: Broadcast) -> None:
     assert broadcast.week is not None
     assert broadcast.admitted_at is not None
     size, selected = settings.BATCH_SIZE, broadcast.selected
+    status = Batch.Status.OUTBOUND if broadcast.gateway else Batch.Status.OPEN
     Batch.objects.bulk_create(
         Batch(
             week=broadcast.week,
@@ -66,6 +67,7 @@ def open_batches(broadcast: Broadcast) -> None:
             first_rank=first,
             last_rank=min(first + size - 1, selected),
             turn=broadcast.admitted_at + timedelta(seconds=number),
+            status=status,
         )
         for number, first in enumerate(range(1, selected + 1, size), start=1)
     )

@@ -1,4 +1,4 @@
-"""Do the books agree? The invariants I2, I4 and I9 over the whole database, read-only.
+"""Do the books agree? The invariants I2, I3, I4 and I9 over the whole database, read-only.
 
 Each check is one statement that returns a row for every discrepancy: what it is about, what the
 books say, and what the rows say. None means that all is well. Parameters: none. They read whole
@@ -82,6 +82,35 @@ HAVING broadcast.selected <> COALESCE(sum(
            batch.delivered + batch.failed + batch.skipped + batch.stopped + batch.unknown), 0)
 """
 
+# what has ended is at rest, and only a foreign chat's broadcast is ever in foreign hands
+ENDED = """
+SELECT 'batch ' || batch.broadcast_id || '/' || batch.number, batch.status,
+       CASE WHEN broadcast.ended_at IS NULL THEN 'a broadcast into our own chat' ELSE 'an ended broadcast' END
+FROM engagement_batch AS batch
+JOIN engagement_broadcast AS broadcast ON broadcast.id = batch.broadcast_id
+WHERE (broadcast.ended_at IS NOT NULL AND batch.status NOT IN ('closed', 'stopped'))
+   OR (broadcast.gateway = '' AND (batch.status IN ('outbound', 'handed', 'unsure') OR batch.fencing_token > 0))
+   OR (broadcast.gateway <> '' AND batch.status = 'open')
+"""
+
+# one by one: who is delivered has the message, and nobody else has it
+FATES = """
+SELECT 'recipient ' || recipient.broadcast_id || '/' || recipient.rank,
+       COALESCE(recipient.outcome, 'delivered'),
+       CASE WHEN message.content_id IS NULL THEN 'no message' ELSE 'a message' END
+FROM engagement_batch AS batch
+JOIN engagement_broadcast AS broadcast ON broadcast.id = batch.broadcast_id
+JOIN engagement_recipient AS recipient
+  ON (recipient.week, recipient.seller_id, recipient.broadcast_id)
+   = (batch.week, batch.seller_id, batch.broadcast_id)
+ AND recipient.rank BETWEEN batch.first_rank AND batch.last_rank
+LEFT JOIN chat_message AS message
+  ON (message.week, message.seller_id, message.buyer_id, message.content_id)
+   = (recipient.week, recipient.seller_id, recipient.buyer_id, broadcast.content_id)
+WHERE batch.status NOT IN ('open', 'outbound')
+  AND (recipient.outcome IS NULL) <> (message.content_id IS NOT NULL)
+"""
+
 # a broadcast's recipients, and their ranks, are those that admission selected
 SELECTED = """
 SELECT 'broadcast ' || broadcast.id, broadcast.selected::text,
@@ -95,7 +124,7 @@ HAVING broadcast.selected <> count(recipient.rank)
     OR broadcast.selected <> COALESCE(max(recipient.rank), 0)
 """
 
-# a closed batch's counters are its recipients by outcome
+# a batch's counters are its recipients by outcome, once anything of it may have been sent
 BATCH_OUTCOMES = """
 SELECT 'batch ' || batch.broadcast_id || '/' || batch.number,
        concat_ws(' ', batch.delivered, batch.failed, batch.skipped, batch.stopped, batch.unknown),
@@ -104,7 +133,8 @@ FROM engagement_batch AS batch
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE outcome IS NULL) AS delivered,
            count(*) FILTER (WHERE outcome = 'failed') AS failed,
-           count(*) FILTER (WHERE outcome IN ('muted', 'changed', 'stock', 'voucher')) AS skipped,
+           count(*) FILTER (WHERE outcome IN ('muted', 'changed', 'stock', 'voucher', 'withheld'))
+               AS skipped,
            count(*) FILTER (WHERE outcome = 'stopped') AS stopped,
            count(*) FILTER (WHERE outcome = 'unknown') AS unknown
     FROM engagement_recipient AS recipient
@@ -112,7 +142,7 @@ CROSS JOIN LATERAL (
         = (batch.week, batch.seller_id, batch.broadcast_id)
       AND recipient.rank BETWEEN batch.first_rank AND batch.last_rank
 ) AS counted
-WHERE batch.status <> 'open'
+WHERE batch.status NOT IN ('open', 'outbound')
   AND (batch.delivered, batch.failed, batch.skipped, batch.stopped, batch.unknown)
    <> (counted.delivered, counted.failed, counted.skipped, counted.stopped, counted.unknown)
 """
@@ -182,6 +212,8 @@ CHECKS = (
     ("I2", "used", CUSTOMERS),
     ("I2", "the charge", CHARGES),
     ("I4", "selected", OUTCOMES),
+    ("I4", "the state", ENDED),
+    ("I3", "the outcome", FATES),
     ("I9", "selected", SELECTED),
     ("I9", "delivered failed skipped stopped unknown", BATCH_OUTCOMES),
     ("I9", "delivered reads clicks claims replies reports mutes", BATCH_MESSAGES),

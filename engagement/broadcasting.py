@@ -17,7 +17,7 @@ from eligibility.models import Policy
 from engagement.admission import admit, open_batches
 from engagement.audience import Audience, Waterfall
 from engagement.delivery import stop_open_batches
-from engagement.doorbell import ring_on_commit
+from engagement.doorbell import FOREIGN, OWN, ring_on_commit
 from engagement.entitlement import Refused, check_market, check_standing, check_uses
 from engagement.models import Broadcast
 from engagement.quiet_hours import sending_time
@@ -58,7 +58,7 @@ def launch(broadcast: Broadcast, *, now: datetime) -> Broadcast:
     try:
         with transaction.atomic():
             _launch(broadcast, now=now)
-            ring_on_commit()
+            ring_on_commit(FOREIGN if broadcast.gateway else OWN)
     except Refused:
         broadcast.refresh_from_db()
         raise
@@ -90,6 +90,7 @@ def _launch(broadcast: Broadcast, *, now: datetime) -> None:
         admitted_at=now,
         week=week,
         day=day,
+        gateway=market.chat_gateway,
         left_out_id=left_out and left_out.buyer_id,
         left_out_score=left_out and left_out.score,
         left_out_facts=left_out.facts if left_out else [],

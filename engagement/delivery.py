@@ -43,7 +43,7 @@ def deliver_next_batch(*, now: datetime) -> Batch | None:
         return None
     failpoints.reach(failpoints.BATCH_TAKEN)
     broadcast = Broadcast.objects.select_related("scenario", "content").get(pk=batch.broadcast_id)
-    obstacle = _obstacle(broadcast, now=now)
+    obstacle = find_obstacle(broadcast, now=now)
     batch.delivered = 0 if obstacle else _send(batch, broadcast, now=now)
     failpoints.reach(failpoints.MESSAGES_INSERTED)
     batch.skipped = batch.size - batch.delivered
@@ -76,7 +76,7 @@ def _take_batch() -> Batch | None:
     )
 
 
-def _recipients(batch: Batch) -> QuerySet[Recipient]:
+def recipients_of(batch: Batch) -> QuerySet[Recipient]:
     return Recipient.objects.filter(
         week=batch.week,
         seller_id=batch.seller_id,
@@ -85,7 +85,7 @@ def _recipients(batch: Batch) -> QuerySet[Recipient]:
     )
 
 
-def _obstacle(broadcast: Broadcast, *, now: datetime) -> str | None:
+def find_obstacle(broadcast: Broadcast, *, now: datetime) -> str | None:
     """What keeps the whole message from being sent: a spent voucher, nothing left in stock."""
     content = broadcast.content
     if content.voucher_id is not None:
@@ -103,7 +103,7 @@ def _send(batch: Batch, broadcast: Broadcast, *, now: datetime) -> int:
     fitting = Contact.objects.filter(seller_id=batch.seller_id, buyer_id=OuterRef("buyer_id"), **NOT_MUTED)
     if broadcast.scenario.rechecked:
         fitting = fitting.filter(matching(broadcast.scenario.conditions.all(), now=now))
-    reachable = _recipients(batch).filter(Exists(fitting))
+    reachable = recipients_of(batch).filter(Exists(fitting))
     sql, bound = reachable.values("buyer_id").query.sql_with_params()
     values = (batch.week, batch.seller_id, broadcast.content_id, batch.number, now)
     with connection.cursor() as cursor:
@@ -129,13 +129,13 @@ def _explain_skipped(batch: Batch, broadcast: Broadcast, obstacle: str | None) -
         if obstacle
         else Case(When(muted, then=Value(Outcome.MUTED)), default=Value(Outcome.CHANGED))
     )
-    _recipients(batch).exclude(Exists(sent)).update(outcome=reason)
+    recipients_of(batch).exclude(Exists(sent)).update(outcome=reason)
 
 
 def stop_open_batches(broadcast: Broadcast) -> None:
     """Close what is still open as stopped; a batch that is being sent is waited for and stays."""
-    batches = broadcast.batches().filter(status=Batch.Status.OPEN)
+    batches = broadcast.batches().filter(status__in=Batch.UNTOUCHED)
     for batch in batches.select_for_update().order_by("number"):
-        _recipients(batch).update(outcome=Outcome.STOPPED)
+        recipients_of(batch).update(outcome=Outcome.STOPPED)
         batch.status, batch.stopped = Batch.Status.STOPPED, batch.size
         batch.save(update_fields=["status", "stopped"])

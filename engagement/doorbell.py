@@ -11,28 +11,31 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from celery import current_app
 from django.db import transaction
 
 logger = logging.getLogger(__name__)
 
+OWN = "engagement.tasks.deliver"
+FOREIGN = "engagement.tasks.deliver_to_foreign_chats"
 SILENT_SECONDS = 30.0
 _silent_until = 0.0
 
 
-def ring_on_commit() -> None:
+def ring_on_commit(task: str = OWN) -> None:
     """Ask for a delivery once the current transaction is committed; never raises."""
-    transaction.on_commit(ring, robust=True)
+    transaction.on_commit(partial(ring, task), robust=True)
 
 
-def ring() -> bool:
+def ring(task: str = OWN) -> bool:
     """Wake a worker. False when the broker cannot be reached, or was not a moment ago."""
     global _silent_until
     if time.monotonic() < _silent_until:
         return False
     try:
-        current_app.send_task("engagement.tasks.deliver", retry=False, ignore_result=True)
+        current_app.send_task(task, retry=False, ignore_result=True)
     except Exception:
         _silent_until = time.monotonic() + SILENT_SECONDS
         logger.warning("The broker did not answer; the sweep will deliver.", exc_info=True)

@@ -15,6 +15,11 @@ BATCH_TAKEN = "batch-taken"
 MESSAGES_INSERTED = "messages-inserted"
 BATCH_CLOSED = "batch-closed"
 BATCH_COMMITTED = "batch-committed"
+# towards a foreign chat: between claim, call and record, and before the record's commit
+BATCH_CLAIMED = "batch-claimed"
+CHAT_ANSWERED = "chat-answered"
+CHAT_TOLD_FATES = "chat-told-fates"
+FATES_WRITTEN = "fates-written"
 
 
 def reach(place: str) -> None:

@@ -85,6 +85,8 @@ class Broadcast(models.Model):
     over_cap = models.PositiveIntegerField(default=0)
     selected = models.PositiveIntegerField(default=0)
     charged = models.PositiveIntegerField(default=0)
+    # the foreign chat that carries it, by the name of its gateway; empty: our own chat
+    gateway = models.CharField("carried by", max_length=32, blank=True, default="", db_default="")
     # the first who was left out, beside the lowest selected (its rank is `selected` + 1)
     left_out = models.ForeignKey(
         Buyer, null=True, on_delete=models.SET_NULL, related_name="+", db_index=False
@@ -183,7 +185,9 @@ class Recipient(models.Model):
         OUT_OF_STOCK = "stock", "every product was out of stock when it was sent"
         VOUCHER_SPENT = "voucher", "the voucher was used up or over when it was sent"
         STOPPED = "stopped", "the broadcast was stopped before it was sent"
-        FAILED = "failed", "the chat refused it"
+        FAILED = "failed", "the chat refused it, or did not take it in time"
+        WITHHELD = "withheld", "the chat keeps such messages from this customer"
+        # while the broadcast is sent: handed to a foreign chat, whose answer is awaited
         UNKNOWN = "unknown", "the chat did not say whether it arrived"
 
     pk = models.CompositePrimaryKey("week", "seller_id", "broadcast_id", "rank")
@@ -224,12 +228,23 @@ class BatchQuerySet(models.QuerySet["Batch"]):
 
 
 class Batch(models.Model):
-    """A range of ranks of a broadcast that is sent in one transaction. The row is the queue."""
+    """A range of ranks of a broadcast that is sent in one transaction. The row is the queue.
+
+    Towards a foreign chat it goes outbound → handed (a worker holds its lease) → unsure (fates are to be
+    asked for once `lease_until` has passed) → closed. Our own chat knows open and closed alone.
+    """
 
     class Status(models.TextChoices):
         OPEN = "open"
+        OUTBOUND = "outbound"
+        HANDED = "handed"
+        UNSURE = "unsure"
         CLOSED = "closed"
         STOPPED = "stopped"
+
+    UNTOUCHED = (Status.OPEN, Status.OUTBOUND)  # nothing of it was sent yet
+    LEASED = (Status.HANDED, Status.UNSURE)
+    PENDING = (*UNTOUCHED, *LEASED)  # keeps its broadcast from ending
 
     COUNTERS = (
         "delivered", "failed", "skipped", "stopped", "unknown",
@@ -251,6 +266,10 @@ class Batch(models.Model):
     turn = models.DateTimeField()  # an order, not a gate: admission + number × 1 s
     status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
     closed_at = models.DateTimeField(null=True)
+    # towards a foreign chat, by the database's clock (engagement.leases)
+    lease_until = models.DateTimeField(null=True)
+    handed_at = models.DateTimeField(null=True)  # for the first time
+    fencing_token = models.PositiveIntegerField(default=0, db_default=0)  # grows with each claim
 
     delivered = models.PositiveIntegerField(default=0)
     failed = models.PositiveIntegerField(default=0)
@@ -272,10 +291,16 @@ class Batch(models.Model):
         indexes = [
             # delivery.deliver_next_batch: the open batch whose turn it is
             models.Index(fields=["turn"], condition=Q(status="open"), name="batch_turn"),
+            # leases.claim_outbound: the same towards foreign chats
+            models.Index(fields=["turn"], condition=Q(status="outbound"), name="batch_outbound"),
+            # leases.claim_expired: what a worker left behind, and what is to be asked for again
+            models.Index(
+                fields=["lease_until"], condition=Q(status__in=["handed", "unsure"]), name="batch_lease"
+            ),
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(status="open")
+                condition=Q(status__in=["open", "outbound"])
                 | Q(
                     last_rank=F("first_rank")
                     - 1
@@ -286,6 +311,11 @@ class Batch(models.Model):
                     + F("unknown")
                 ),
                 name="closed_batch_adds_up",  # I4
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=["handed", "unsure"], lease_until__isnull=False)
+                | (~Q(status__in=["handed", "unsure"]) & Q(lease_until__isnull=True)),
+                name="batch_in_foreign_hands_has_lease",
             ),
             models.CheckConstraint(
                 condition=Q(reads__lte=F("delivered")), name="batch_reads_within_delivered"

@@ -24,5 +24,15 @@ def sending_time(policy: Policy, market: Market, wanted: datetime) -> datetime:
     return datetime.combine(day, end, tzinfo=market.zone).astimezone(wanted.tzinfo)
 
 
+def quiet_markets(*, now: datetime) -> list[int]:
+    """The markets whose quiet hours it is, by their ids."""
+    with_policy = Market.objects.filter(policies__isnull=False).distinct()
+    return [market.pk for market in with_policy if is_quiet(market, now=now)]
+
+
+def is_quiet(market: Market, *, now: datetime) -> bool:
+    return sending_time(Policy.objects.in_force(market, now), market, now) > now
+
+
 def _within(clock: time, start: time, end: time) -> bool:
     return start <= clock < end if start < end else clock >= start or clock < end

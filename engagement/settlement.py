@@ -23,7 +23,7 @@ def settle(broadcast: Broadcast, *, now: datetime) -> bool:
     broadcast = Broadcast.objects.select_for_update(no_key=True).get(pk=broadcast.pk)
     if broadcast.admitted_at is None or broadcast.ended_at is not None:
         return False
-    if broadcast.batches().filter(status=Batch.Status.OPEN).exists():
+    if broadcast.batches().filter(status__in=Batch.PENDING).exists():
         return False
     if broadcast.batches().totals()["delivered"] < broadcast.selected:
         _refund(broadcast, now=now)
@@ -63,11 +63,14 @@ def _refund(broadcast: Broadcast, *, now: datetime) -> None:
 
 
 def _release_loads(broadcast: Broadcast) -> None:
-    """Take the message back from the day's and week's load of buyers who were not reached (D4)."""
+    """Take the message back from the day's and week's load of buyers who were not reached (D4).
+
+    Whoever may have been reached by a foreign chat that never told keeps it: the caps protect buyers.
+    """
     assert broadcast.day is not None
     assert broadcast.week is not None
-    missed = broadcast.recipients().filter(outcome__isnull=False).values("buyer_id")
-    loads = BuyerLoad.objects.filter(buyer_id__in=missed)
+    missed = broadcast.recipients().filter(outcome__isnull=False).exclude(outcome=Recipient.Outcome.UNKNOWN)
+    loads = BuyerLoad.objects.filter(buyer_id__in=missed.values("buyer_id"))
     list(loads.select_for_update().order_by("buyer_id").values_list("pk"))
     loads.filter(day=broadcast.day, day_count__gt=0).update(day_count=F("day_count") - 1)
     loads.filter(week=broadcast.week, week_count__gt=0).update(week_count=F("week_count") - 1)
@@ -79,7 +82,7 @@ def settle_ended(*, now: datetime) -> int:
         week=OuterRef("week"),
         seller_id=OuterRef("seller_id"),
         broadcast_id=OuterRef("pk"),
-        status=Batch.Status.OPEN,
+        status__in=Batch.PENDING,
     )
     ended = Broadcast.objects.unsettled().exclude(Exists(open_batches)).order_by("admitted_at")
     return sum(settle(broadcast, now=now) for broadcast in ended)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from engagement import attribution, broadcasting, doorbell, remembering, settlement, weekly_review
+from engagement import (
+    attribution,
+    broadcasting,
+    doorbell,
+    foreign_delivery,
+    remembering,
+    settlement,
+    weekly_review,
+)
 from engagement.delivery import deliver_open_batches
 
 
@@ -18,9 +26,19 @@ def deliver() -> None:
 
 
 @shared_task
+def deliver_to_foreign_chats() -> None:
+    """Hand over what waits for a foreign chat, ask for unknown fates, then settle what has ended."""
+    if foreign_delivery.deliver_to_foreign_chats():
+        doorbell.ring(doorbell.FOREIGN)
+    settlement.settle_ended(now=timezone.now())
+
+
+@shared_task
 def sweep() -> None:
     """Find what a lost bell left behind."""
     deliver()
+    if foreign_delivery.anything_due():
+        doorbell.ring(doorbell.FOREIGN)
 
 
 @shared_task

@@ -80,6 +80,13 @@ def a_closed_batch_that_does_not_add_up(seller):
     Batch.objects.update(delivered=1)
 
 
+def a_batch_in_foreign_hands_without_a_lease(seller):
+    """I4: nobody would ever take it over, and its broadcast would never end."""
+    follow(seller, 2)
+    broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
+    Batch.objects.update(status="handed", unknown=2)
+
+
 def a_second_refresh_of_the_week(seller):
     Job.objects.create(kind=Job.Kind.REFRESH, market=seller.market, week=WEEK, due_at=NOW)
 
@@ -109,6 +116,7 @@ GUARDS = [
     ("I3", a_recipient_delivered_twice, "chat_message_pkey"),
     ("I3", a_buyer_selected_twice, "recipient_once_per_broadcast"),
     ("I4", a_closed_batch_that_does_not_add_up, "closed_batch_adds_up"),
+    ("I4", a_batch_in_foreign_hands_without_a_lease, "batch_in_foreign_hands_has_lease"),
     ("I5", a_second_refresh_of_the_week, "one_job_per_kind_market_and_week"),
     ("I5", a_second_evaluation_of_the_week, "one_evaluation_per_week one_standing_per_week"),
     ("I8", a_changed_ledger, "trigger:ledger_append_only"),

@@ -6,6 +6,7 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from cem_portal.management.commands.doctor import examine
+from tests.factories import BroadcastFactory, MarketFactory
 
 pytestmark = pytest.mark.django_db
 
@@ -47,3 +48,15 @@ def test_beat_is_well_for_two_minutes_after_its_tick(tick):
 def test_a_beat_that_never_ticked_is_not_well(tick):
     PeriodicTask.objects.update(last_run_at=None)
     assert find("beat").says == "has not ticked yet"
+
+
+def test_a_chat_that_a_market_names_and_nobody_describes_is_not_well(settings):
+    assert find("chats").says == "the portal's own"
+    settings.CHAT_GATEWAYS = {"acme": {}}
+    MarketFactory(chat_gateway="acme")
+    assert find("chats").says == "the portal's own, acme"
+    BroadcastFactory(
+        gateway="bygone", status="sending", admitted_at=timezone.now(), week="2026-11-16", day="2026-11-18"
+    )
+    assert not find("chats").well
+    assert find("chats").says == "not described: bygone"

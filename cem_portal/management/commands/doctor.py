@@ -15,6 +15,8 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from cem_portal.celery import app
+from engagement.models import Broadcast
+from sellers.models import Market
 
 BROKER_ERRORS = (OperationalError, RedisError, OSError)
 # Beat ticks each minute at least: two missed ticks are a fault.
@@ -60,6 +62,7 @@ def examine() -> Iterator[Finding]:
         yield examine_worker()
     if database.well:
         yield examine_beat()
+        yield examine_chats()
 
 
 def examine_database() -> Finding:
@@ -126,6 +129,20 @@ def examine_beat() -> Finding:
     ago = timezone.now() - last
     says = f"last tick {ago.total_seconds():,.0f} s ago, {last:%Y-%m-%d %H:%M:%S} UTC"
     return Finding("beat", ago <= TICK_EXPECTED, says, advice)
+
+
+def examine_chats() -> Finding:
+    """Whether the environment describes every foreign chat that a market or a broadcast under way names."""
+    try:
+        of_markets = Market.objects.exclude(chat_gateway="").values_list("chat_gateway", flat=True)
+        under_way = Broadcast.objects.unsettled().exclude(gateway="").values_list("gateway", flat=True)
+        named = sorted({*of_markets, *under_way.distinct()})
+    except DatabaseError as error:
+        return Finding("chats", False, first_line(error), "Bring the migrations up to date first.")
+    if lost := [name for name in named if name not in settings.CHAT_GATEWAYS]:
+        advice = "Name them in CHAT_GATEWAYS (docs/operations.md). Their broadcasts wait, none is lost."
+        return Finding("chats", False, f"not described: {', '.join(lost)}", advice)
+    return Finding("chats", True, f"the portal's own{''.join(f', {name}' for name in named)}")
 
 
 def first_line(error: BaseException) -> str:

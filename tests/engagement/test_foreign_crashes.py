@@ -1,0 +1,157 @@
+"""Workers towards a foreign chat are killed and frozen: nothing is lost, nothing is sent twice (I3, I4)."""
+
+import os
+import signal
+import time
+
+import pytest
+from django.db.models.functions import Now
+
+from chat.gateways.over_http import HttpGateway
+from engagement import doorbell, failpoints
+from engagement.models import Batch, Broadcast
+from tests.engagement.foreign import (
+    differences,
+    launch_abroad,
+    none_differ,
+    shorten_leases,
+    work,
+    work_until,
+)
+from tests.recording_chat import TOKEN, RecordingChat
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PLACES = (
+    failpoints.BATCH_CLAIMED,
+    failpoints.CHAT_ANSWERED,
+    failpoints.CHAT_TOLD_FATES,
+    failpoints.FATES_WRITTEN,
+)
+KILLED_AT_EACH = 2
+
+
+@pytest.fixture
+def chat():
+    chat = RecordingChat()
+    yield chat
+    chat.stop()
+
+
+@pytest.fixture(autouse=True)
+def acme(chat, settings, monkeypatch):
+    settings.CHAT_GATEWAYS = {"acme": chat.settings()}
+    settings.BATCH_SIZE = 4
+    shorten_leases(monkeypatch)
+
+
+@pytest.fixture
+def start_foreign_worker(chat, start_process):
+    def start(*arguments, **environment):
+        return start_process(
+            *("-m", "tests.engagement.foreign_worker", *arguments),
+            DJANGO_SETTINGS_MODULE="cem_portal.settings",
+            CHAT_GATEWAYS="acme",
+            CHAT_GATEWAY_ACME_URL=chat.url,
+            CHAT_GATEWAY_ACME_TOKEN=TOKEN,
+            CHAT_GATEWAY_ACME_AT_ONCE="2",
+            **{"CHAT_GATEWAY_ACME_TIMEOUT": "0.5"} | environment,
+        )
+
+    return start
+
+
+def test_workers_killed_between_claim_call_and_record_lose_and_repeat_nothing(
+    chat, start_foreign_worker, tmp_path
+):
+    """Even into a chat that would deliver a key twice: whoever takes over asks before it sends."""
+    broadcast = launch_abroad(32)
+    chat.plan(forgets=True)
+    tokens = tmp_path / "failpoints"
+    tokens.mkdir()
+    for place in PLACES:
+        for n in range(KILLED_AT_EACH):
+            (tokens / f"{place}.{n}").touch()
+    workers = []
+
+    def keep_two_alive():
+        while sum(worker.poll() is None for worker in workers) < 2:
+            workers.append(start_foreign_worker(DEBUG="1", FAILPOINTS=str(tokens)))
+        time.sleep(0.2)
+
+    def ended():
+        broadcast.refresh_from_db()
+        return broadcast.ended_at is not None
+
+    work_until(ended, seconds=110, work=keep_two_alive)
+
+    assert not list(tokens.iterdir()), "every death took place"
+    assert [worker.poll() for worker in workers].count(-signal.SIGKILL) == KILLED_AT_EACH * len(PLACES)
+    assert broadcast.status == Broadcast.Status.SENT
+    assert broadcast.batches().totals()["delivered"] == 32
+    assert none_differ(broadcast, chat)
+
+
+def wake_up_late(chat, broadcast, worker, monkeypatch):
+    """Freeze a worker past its lease while the chat refuses its request, and let it wake up in the worst moment:
+    another worker has taken the batch over, has heard that the chat took nothing and has sent it anew, but has
+    not written that down yet."""
+    chat.wait_until_asked(1)
+    os.kill(worker.pid, signal.SIGSTOP)
+    overdue = Batch.objects.filter(status=Batch.Status.HANDED, lease_until__lt=Now())
+    work_until(overdue.exists, work=lambda: None)
+    send = HttpGateway.send
+
+    def send_and_wake_the_other(*arguments, **named):
+        answers = send(*arguments, **named)
+        os.kill(worker.pid, signal.SIGCONT)
+        assert worker.wait(timeout=30) == 0
+        return answers
+
+    monkeypatch.setattr(HttpGateway, "send", send_and_wake_the_other)
+    work()
+    broadcast.refresh_from_db()
+
+
+def test_a_worker_that_wakes_up_past_its_lease_writes_nothing(chat, start_foreign_worker, monkeypatch):
+    broadcast = launch_abroad(2)
+    chat.plan("refuse-late")
+    worker = start_foreign_worker("once", CHAT_GATEWAY_ACME_TIMEOUT="1")
+
+    wake_up_late(chat, broadcast, worker, monkeypatch)
+
+    assert broadcast.status == Broadcast.Status.SENT
+    assert broadcast.batches().totals()["delivered"] == 2
+    assert none_differ(broadcast, chat)
+
+
+def test_without_the_fencing_token_it_writes_what_is_no_longer_true(chat, start_foreign_worker, monkeypatch):
+    """The control."""
+    broadcast = launch_abroad(2)
+    chat.plan("refuse-late")
+    worker = start_foreign_worker("once", "unfenced", CHAT_GATEWAY_ACME_TIMEOUT="1")
+
+    wake_up_late(chat, broadcast, worker, monkeypatch)
+
+    found = differences(broadcast, chat)
+    assert len(found["unexpected"]) == 2
+    assert broadcast.batches().totals()["failed"] == 2
+
+
+def test_a_celery_worker_answers_the_bell_for_a_foreign_chat(chat, start_worker, monkeypatch):
+    monkeypatch.setattr(doorbell, "_silent_until", 0.0)
+    start_worker(
+        concurrency=1,
+        CHAT_GATEWAYS="acme",
+        CHAT_GATEWAY_ACME_URL=chat.url,
+        CHAT_GATEWAY_ACME_TOKEN=TOKEN,
+    )
+    broadcast = launch_abroad(5)
+
+    def ended():
+        broadcast.refresh_from_db()
+        return broadcast.ended_at is not None
+
+    work_until(ended, seconds=60, work=lambda: None)
+
+    assert broadcast.batches().totals()["delivered"] == 5
+    assert none_differ(broadcast, chat)

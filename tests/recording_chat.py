@@ -1,0 +1,254 @@
+"""A foreign chat for tests: a real HTTP server in a process of its own, which keeps what it delivered.
+
+It speaks what `chat.gateways.over_http` describes, with the credential "secret", and misbehaves as planned:
+
+    chat.plan("lose", "half")           the next two requests to send; then it behaves
+    chat.plan(fates=["busy"])           the next request about fates
+    chat.plan(storm=0.4, seed=7)        each request misbehaves with this probability
+    chat.plan(tells={"b7": "failed"})   what becomes of a buyer's messages: sent where nothing is said
+    chat.plan(forgets=True)             it delivers a key as often as it is asked to
+    chat.plan(honours_not_after=False)  it delivers a request however late
+
+`chat.truth()` has what was delivered, in order, and every key's fate. Nothing here imports the portal.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.request import Request, urlopen
+
+TOKEN = "secret"
+SLOW_SECONDS = 0.7  # longer than the tests' time-out
+BRIEF_SECONDS = 0.85  # longer than the time-out, shorter than a lease
+LATE_SECONDS = 3.0  # longer than the tests' leases
+SENDING = (
+    "lose", "drop", "late", "queue", "queue-briefly", "error", "error-before", "half", "half-answer", "twice",
+    "contradict", "garbage", "trickle", "refuse", "busy",
+)  # fmt: skip
+TELLING = ("lose", "late", "error", "half-answer", "twice", "contradict", "garbage", "busy")
+
+
+class Chat:
+    """What the chat knows: fates by key, and the deliveries in their order."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.fates = {}
+        self.deliveries = []
+        self.asked = []  # the paths of the requests, in order
+        self.under_way = 0  # requests that may still deliver something
+        self.planned = {"messages": [], "fates": []}
+        self.tells = {}
+        self.storm, self.random = 0.0, random.Random(0)
+        self.forgets, self.honours_not_after = False, True
+
+    def fault_of(self, path):
+        with self.lock:
+            self.asked.append(path)
+            if self.planned[path]:
+                return self.planned[path].pop(0)
+            if self.random.random() < self.storm:
+                return self.random.choice(SENDING if path == "messages" else TELLING)
+            return ""
+
+    def take(self, messages, not_after):
+        """Deliver what is new, and answer each key as it stands."""
+        with self.lock:
+            if self.honours_not_after and datetime.now(UTC) > not_after:
+                return []
+            for message in messages:
+                if message["key"] in self.fates and not self.forgets:
+                    continue
+                fate = self.tells.get(message["buyer"], "sent")
+                self.fates[message["key"]] = fate
+                if fate in ("sent", "told-later"):
+                    self.deliveries.append(message | {"at": datetime.now(UTC).isoformat()})
+            return [self.tell(message["key"]) for message in messages]
+
+    def tell(self, key):
+        fate = self.fates.get(key, "absent")
+        if fate == "told-later":  # it is delivered; the first answer does not say so
+            self.fates[key] = "sent"
+            fate = "unknown"
+        told = {"key": key, "fate": fate}
+        return told | {"at": datetime.now(UTC).isoformat()} if fate == "sent" else told
+
+
+class Handler(BaseHTTPRequestHandler):
+    chat: Chat
+
+    def do_GET(self):
+        chat = self.chat
+        with chat.lock:
+            fates = {key: "sent" if fate == "told-later" else fate for key, fate in chat.fates.items()}
+            self.answer(
+                {
+                    "deliveries": chat.deliveries,
+                    "fates": fates,
+                    "asked": chat.asked,
+                    "under_way": chat.under_way,
+                }
+            )
+
+    def do_POST(self):
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        path = self.path.rsplit("/", 1)[1]
+        if path == "plan":
+            return self.change_plan(body)
+        if self.headers["Authorization"] != f"Bearer {TOKEN}":
+            return self.answer({}, status=401)
+        fault = self.chat.fault_of(path)
+        with self.chat.lock:
+            self.chat.under_way += 1
+        try:
+            if path == "messages":
+                self.send_messages(body, fault)
+            else:
+                self.tell_fates(body, fault)
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+        finally:
+            with self.chat.lock:
+                self.chat.under_way -= 1
+
+    def send_messages(self, body, fault):
+        messages, not_after = body["messages"], datetime.fromisoformat(body["not_after"])
+        match fault:
+            case "drop":
+                return self.hang_up()
+            case "refuse":
+                return self.answer({}, status=400)
+            case "busy":
+                return self.answer({}, status=429)
+            case "error-before":
+                return self.answer({}, status=503)
+            case "refuse-late":
+                time.sleep(SLOW_SECONDS)
+                return self.answer({}, status=400)
+            case "queue":
+                time.sleep(LATE_SECONDS)
+            case "queue-briefly":
+                time.sleep(BRIEF_SECONDS)
+            case "half":
+                self.chat.take(messages[: len(messages) // 2], not_after)
+                return self.hang_up()
+            case "twice":
+                self.chat.take(messages, not_after)
+        self.misbehave(self.chat.take(messages, not_after), fault)
+        return None
+
+    def tell_fates(self, body, fault):
+        if fault == "busy":
+            return self.answer({}, status=429)
+        with self.chat.lock:
+            results = [self.chat.tell(key) for key in body["keys"]]
+        self.misbehave(results, fault)
+        return None
+
+    def misbehave(self, results, fault):
+        answer = {"results": results}
+        match fault:
+            case "lose":
+                return self.hang_up()
+            case "late":
+                time.sleep(SLOW_SECONDS)
+            case "error":
+                return self.answer(answer, status=500)
+            case "half-answer":
+                answer = {"results": results[: len(results) // 2]}
+            case "twice":
+                answer = {"results": results + results}
+            case "contradict":
+                answer = {"results": [r | {"fate": fate} for r in results for fate in ("sent", "failed")]}
+            case "garbage":
+                answer = "<html>It works!</html>"
+        self.answer(answer, trickle=fault == "trickle")
+        return None
+
+    def answer(self, answer, *, status=200, trickle=False):
+        data = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        for byte in data if trickle else [data]:
+            self.wfile.write(bytes([byte]) if trickle else byte)
+            if trickle:
+                time.sleep(0.05)
+
+    def hang_up(self):
+        self.close_connection = True
+        self.connection.close()
+
+    def change_plan(self, body):
+        chat = self.chat
+        with chat.lock:
+            for path in ("messages", "fates"):
+                chat.planned[path] += body.get(path, [])
+            chat.tells |= body.get("tells", {})
+            chat.storm = body.get("storm", chat.storm)
+            if "seed" in body:
+                chat.random.seed(body["seed"])
+            chat.forgets = body.get("forgets", chat.forgets)
+            chat.honours_not_after = body.get("honours_not_after", chat.honours_not_after)
+        self.answer({})
+
+    def log_message(self, *arguments):
+        """Nothing: the truth is asked for."""
+
+
+class RecordingChat:
+    """The chat's process, as a test holds it."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, __file__], stdout=subprocess.PIPE, start_new_session=True, text=True
+        )
+        self.port = int(self.process.stdout.readline())
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def settings(self, **changes):
+        """As `settings.CHAT_GATEWAYS` describes it."""
+        return {
+            "url": self.url, "token": TOKEN, "timeout": 0.5, "at_once": 2, "observes_reads": True,
+        } | changes  # fmt: skip
+
+    def plan(self, *messages, fates=(), **changes):
+        body = {"messages": list(messages), "fates": list(fates)} | changes
+        urlopen(Request(f"{self.url}/plan", json.dumps(body).encode(), method="POST"), timeout=10).close()
+
+    def truth(self):
+        with urlopen(f"{self.url}/truth", timeout=10) as response:
+            return json.load(response)
+
+    def wait_until_asked(self, times, *, seconds=30):
+        until = time.monotonic() + seconds
+        while len(self.truth()["asked"]) < times:
+            assert time.monotonic() < until, f"not asked {times} times within {seconds} s"
+            time.sleep(0.02)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
+def serve():
+    Handler.chat = Chat()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    print(server.server_address[1], flush=True)
+    server.serve_forever()
+
+
+if __name__ == "__main__":
+    serve()
