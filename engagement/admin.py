@@ -121,7 +121,7 @@ class BroadcastAdmin(FilteredExport, ReadOnly):
     search_help_text = "Search by title, or by shop"
     ordering = ["-id"]
     fields = ["shop", "market", "scenario", "state", "reason", "writer", "created", "planned", "sent",
-              "ended", "text", "products", "voucher", "ledger"]  # fmt: skip
+              "ended", "chat", "text", "products", "voucher", "ledger"]  # fmt: skip
     deeds = [STOP]
     created = at("created_at", lambda broadcast: broadcast.seller.market)
     planned = at("send_at", lambda broadcast: broadcast.seller.market, "planned for")
@@ -159,6 +159,10 @@ class BroadcastAdmin(FilteredExport, ReadOnly):
     @admin.display(description="written by")
     def writer(self, broadcast: Broadcast) -> str:
         return link_to(broadcast.created_by)
+
+    @admin.display(description="carried by")
+    def chat(self, broadcast: Broadcast) -> str:
+        return broadcast.gateway or "the portal's own chat"
 
     @admin.display(description="text")
     def text(self, broadcast: Broadcast) -> str:
@@ -209,5 +213,5 @@ def _figures(broadcast: Broadcast) -> dict[str, Any]:
         "progress": progress_of(broadcast, now=timezone.now()),
         "missed": missed_by_reason(broadcast),
         "batches": batches.count(),
-        "open_batches": batches.filter(status=Batch.Status.OPEN).count(),
+        "open_batches": batches.filter(status__in=Batch.PENDING).count(),
     }

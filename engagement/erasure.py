@@ -34,8 +34,15 @@ WHERE broadcast.seller_id = ANY(%s) AND broadcast.admitted_at IS NOT NULL
 """
 
 
+class BeingSent(Exception):
+    """A message to this buyer is just being handed to a chat. They are muted by now; try again in a minute."""
+
+    def __str__(self) -> str:
+        return str(self.__doc__)
+
+
 def erase(buyer: Buyer, *, now: datetime) -> Buyer:
-    """Erase a buyer; returns the nameless row that keeps the figures.
+    """Erase a buyer; returns the nameless row that keeps the figures. Raises BeingSent.
 
     First a mute is committed, so that nothing new is sent. Then it waits for the batches that are being
     sent to them, keeping launches of their sellers out meanwhile, so that no message comes after it.
@@ -64,7 +71,10 @@ def lock_sellers(buyer: Buyer) -> list[int]:
 
 
 def wait_for_open_batches(buyer: Buyer, sellers: list[int]) -> None:
-    """Take the open batches that hold the buyer: one that is being sent is waited for."""
+    """Take the open batches that hold the buyer: one that is being sent is waited for.
+
+    Raises BeingSent when a worker is handing one to a foreign chat: that takes too long to wait for.
+    """
     chosen = Recipient.objects.filter(
         week=OuterRef("week"),
         seller_id=OuterRef("seller_id"),
@@ -72,9 +82,10 @@ def wait_for_open_batches(buyer: Buyer, sellers: list[int]) -> None:
         rank__range=(OuterRef("first_rank"), OuterRef("last_rank")),
         buyer_id=buyer.pk,
     )
-    batches = Batch.objects.filter(Exists(chosen), seller_id__in=sellers, status=Batch.Status.OPEN)
+    batches = Batch.objects.filter(Exists(chosen), seller_id__in=sellers, status__in=Batch.PENDING)
     in_order = batches.order_by("week", "seller_id", "broadcast_id", "number")
-    list(in_order.select_for_update(of=("self",)).values_list("number"))
+    if Batch.Status.HANDED in in_order.select_for_update(of=("self",)).values_list("status", flat=True):
+        raise BeingSent
 
 
 def _move_what_counts(buyer: Buyer, nameless: Buyer, sellers: list[int]) -> None:

@@ -97,6 +97,7 @@ ERASE = Deed(
     ),
     perform=_erase,
     closed=lambda buyer: f"Erased on {local_day(buyer.erased_at, buyer.market)}." if buyer.erased_at else "",
+    refusals=(erasure.BeingSent,),
     in_list=False,
 )
 

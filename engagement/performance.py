@@ -15,6 +15,7 @@ from quotas.models import LedgerEntry, Quota
 from sellers.models import Seller
 
 SETTLING = timedelta(days=8)  # responses and orders still come so long after the last delivery
+AWAITED = "with the chat, which has not answered yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,15 @@ def missed_by_reason(broadcast: Broadcast) -> list[Missed]:
         .annotate(n=Count("*"))
         .order_by("-n", "outcome")
     )
-    return [Missed(outcome, Recipient.Outcome(outcome).label, n) for outcome, n in counted]
+    ended = broadcast.ended_at is not None
+    return [Missed(outcome, reason_of(outcome, ended=ended), n) for outcome, n in counted]
+
+
+def reason_of(outcome: str, *, ended: bool) -> str:
+    """Why somebody did not get the message; while it is sent, an unknown fate may still be told."""
+    if outcome == Recipient.Outcome.UNKNOWN and not ended:
+        return AWAITED
+    return str(Recipient.Outcome(outcome).label)
 
 
 def refunded(broadcast: Broadcast) -> int:

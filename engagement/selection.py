@@ -9,7 +9,7 @@ from itertools import islice
 
 from chat.models import Message
 from engagement.models import Broadcast, Recipient
-from engagement.performance import orders_of
+from engagement.performance import orders_of, reason_of
 from engagement.reasons import Facts, explain, explain_row
 
 AT_ONCE = 500  # lines looked up together
@@ -72,7 +72,10 @@ def lines(broadcast: Broadcast, recipients: Iterable[Recipient]) -> list[Line]:
         )
     }
     orders = orders_of(broadcast, buyer_ids=buyer_ids)
-    return [_line(each, messages.get(each.buyer_id), orders.get(each.buyer_id, 0)) for each in chosen]
+    ended = broadcast.ended_at is not None
+    return [
+        _line(each, messages.get(each.buyer_id), orders.get(each.buyer_id, 0), ended=ended) for each in chosen
+    ]
 
 
 def all_lines(broadcast: Broadcast) -> Iterator[Line]:
@@ -82,8 +85,8 @@ def all_lines(broadcast: Broadcast) -> Iterator[Line]:
         yield from lines(broadcast, part)
 
 
-def _line(recipient: Recipient, message: Message | None, orders: int) -> Line:
-    outcome, tone = _outcome(recipient, message, orders)
+def _line(recipient: Recipient, message: Message | None, orders: int, *, ended: bool) -> Line:
+    outcome, tone = _outcome(recipient, message, orders, ended=ended)
     return Line(
         rank=recipient.rank,
         buyer=recipient.buyer.name,
@@ -91,7 +94,7 @@ def _line(recipient: Recipient, message: Message | None, orders: int) -> Line:
         reason=explain(facts_of(recipient)),
         outcome=outcome,
         tone=tone,
-        note=recipient.get_outcome_display() if recipient.outcome else "",
+        note=reason_of(recipient.outcome, ended=ended) if recipient.outcome else "",
         delivered_at=message.sent_at if message else None,
         read_at=message.read_at if message else None,
         clicked_at=message.clicked_at if message else None,
@@ -101,7 +104,7 @@ def _line(recipient: Recipient, message: Message | None, orders: int) -> Line:
     )
 
 
-def _outcome(recipient: Recipient, message: Message | None, orders: int) -> tuple[str, str]:
+def _outcome(recipient: Recipient, message: Message | None, orders: int, *, ended: bool) -> tuple[str, str]:
     """How far the message came with this customer: a word and its tone."""
     match recipient.outcome:
         case None:
@@ -111,7 +114,7 @@ def _outcome(recipient: Recipient, message: Message | None, orders: int) -> tupl
         case Recipient.Outcome.FAILED:
             return "Failed", "bad"
         case Recipient.Outcome.UNKNOWN:
-            return "Unknown", "warn"
+            return ("Unknown", "warn") if ended else ("Awaiting the chat", "")
         case _:
             return "Skipped", "warn"
     if message is None:

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
 
+from chat.gateways.directory import observes_reads
 from chat.rendering import render_text
 from engagement import broadcasting, exports, performance, selection
 from engagement.broadcasting import AlreadyLaunched
@@ -92,6 +93,7 @@ def _progress(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "funnel": steps.funnel(progress.figures, selected=broadcast.selected),
         "refunded": performance.refunded(broadcast) if progress.figures.missed else 0,
         "missed": performance.missed_by_reason(broadcast) if progress.figures.missed else [],
+        "reads_told": observes_reads(broadcast.gateway),
         "now": situation.now,
     }
 
