@@ -33,6 +33,12 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         found.append(Error("BATCH_SIZE must be 1 or more.", id="cem_portal.E003"))
     if settings.SWEEP_INTERVAL <= 0:
         found.append(Error("SWEEP_INTERVAL must be more than 0 seconds.", id="cem_portal.E004"))
+    bounds = ("READY_BATCH_AGE", "READY_RECEIPT_LAG", "READY_TICK_AGE", "STUCK_AFTER")
+    found += [
+        Error(f"{name} must be more than 0 seconds.", id="cem_portal.E005")
+        for name in bounds
+        if getattr(settings, name) <= 0
+    ]
     missing = [name for name, folder in settings.BROWSER_PACKAGES if not Path(folder).is_dir()]
     if missing:
         found.append(

@@ -197,7 +197,7 @@ SECURE_REFERRER_POLICY = "same-origin"
 # Off only where the portal is reached without TLS, as `make run` on this machine is.
 HTTPS = env.bool("HTTPS", default=not (DEBUG or TESTING))
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
@@ -257,6 +257,15 @@ CELERY_TIMEZONE = "UTC"
 CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # Beat notes each run at once, so that `manage.py doctor` sees the last tick.
 CELERY_BEAT_SYNC_EVERY = 1
+
+# --- Seen from outside ---------------------------------------------------------------------
+
+# Seconds beyond which `/readyz` says no: the oldest due batch, a late receipt, beat's last tick.
+READY_BATCH_AGE = env.float("READY_BATCH_AGE", default=300.0)
+READY_RECEIPT_LAG = env.float("READY_RECEIPT_LAG", default=300.0)
+READY_TICK_AGE = env.float("READY_TICK_AGE", default=120.0)
+# Seconds without any movement after which a broadcast that is being sent counts as stuck.
+STUCK_AFTER = env.float("STUCK_AFTER", default=300.0)
 
 IMPORT_EXPORT_USE_TRANSACTIONS = True
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"

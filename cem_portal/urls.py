@@ -8,6 +8,7 @@ from cem_portal import health, sign_in
 
 urlpatterns = [
     path("healthz", health.answer_healthz, name="healthz"),
+    path("readyz", health.answer_readyz, name="readyz"),
     path("sign-in/", sign_in.SignIn.as_view(), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("admin/", admin.site.urls),

@@ -19,7 +19,6 @@ from customers.models import Contact, Product, Voucher
 from engagement import failpoints
 from engagement.models import Batch, Broadcast, Recipient
 from quotas.conditions import matching
-from sellers.models import Market
 
 Outcome = Recipient.Outcome
 NOT_MUTED = {"muted_at__isnull": True, "buyer__muted_at__isnull": True}  # I6
@@ -66,14 +65,8 @@ def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
 
 
 def _take_batch() -> Batch | None:
-    stopped = Market.objects.filter(sending_stopped_at__isnull=False).values("pk")
-    return (
-        Batch.objects.select_for_update(skip_locked=True, of=("self",))
-        .filter(status=Batch.Status.OPEN)
-        .exclude(seller__market__in=stopped)
-        .order_by("turn")
-        .first()
-    )
+    free = Batch.objects.due().select_for_update(skip_locked=True, of=("self",))
+    return free.order_by("turn").first()
 
 
 def _recipients(batch: Batch) -> QuerySet[Recipient]:

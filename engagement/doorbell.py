@@ -26,10 +26,13 @@ def ring_on_commit() -> None:
     transaction.on_commit(ring, robust=True)
 
 
-def ring() -> bool:
-    """Wake a worker. False when the broker cannot be reached, or was not a moment ago."""
+def ring(*, despite_silence: bool = False) -> bool:
+    """Wake a worker. False when the broker cannot be reached, or was not a moment ago.
+
+    `despite_silence` tries again however short the last failure is ago: for a person who asks.
+    """
     global _silent_until
-    if time.monotonic() < _silent_until:
+    if time.monotonic() < _silent_until and not despite_silence:
         return False
     try:
         current_app.send_task("engagement.tasks.deliver", retry=False, ignore_result=True)
@@ -37,6 +40,7 @@ def ring() -> bool:
         _silent_until = time.monotonic() + SILENT_SECONDS
         logger.warning("The broker did not answer; the sweep will deliver.", exc_info=True)
         return False
+    _silent_until = 0.0
     return True
 
 

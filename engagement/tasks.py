@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from engagement import attribution, broadcasting, doorbell, remembering, settlement, weekly_review
+from engagement import attribution, broadcasting, doorbell, lateness, remembering, settlement, weekly_review
 from engagement.delivery import deliver_open_batches
 
 
@@ -40,6 +40,7 @@ def credit_orders() -> None:
 def look_back() -> None:
     """Credit what was reported late, take back what was cancelled (D9). Each hour."""
     attribution.look_back(now=timezone.now())
+    lateness.forget(now=timezone.now())
 
 
 @shared_task(soft_time_limit=1800, time_limit=1860)

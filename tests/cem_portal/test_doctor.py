@@ -6,6 +6,9 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from cem_portal.management.commands.doctor import examine
+from engagement import broadcasting
+from engagement.models import Broadcast
+from tests.factories import BroadcastFactory, SellerFactory, follow, open_week
 
 pytestmark = pytest.mark.django_db
 
@@ -47,3 +50,17 @@ def test_beat_is_well_for_two_minutes_after_its_tick(tick):
 def test_a_beat_that_never_ticked_is_not_well(tick):
     PeriodicTask.objects.update(last_run_at=None)
     assert find("beat").says == "has not ticked yet"
+
+
+def test_a_broadcast_that_is_stuck_is_not_well(tick):
+    assert find("sending").says == "nothing waits"
+    seller = SellerFactory()
+    open_week(seller, limit=500)
+    follow(seller, 1)
+    broadcast = broadcasting.launch(
+        BroadcastFactory(seller=seller), now=timezone.now() - timedelta(minutes=4)
+    )
+    assert find("sending").well
+    Broadcast.objects.filter(pk=broadcast.pk).update(admitted_at=timezone.now() - timedelta(minutes=6))
+    assert find("sending").says == "1 broadcast stuck"
+    assert not find("sending").well
