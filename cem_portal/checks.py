@@ -39,6 +39,14 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
         for name in bounds
         if getattr(settings, name) <= 0
     ]
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < 16:
+        found.append(
+            Error(
+                "METRICS_TOKEN is too short to keep a secret.",
+                hint="Use 16 characters or more, such as `openssl rand -hex 32` makes.",
+                id="cem_portal.E006",
+            )
+        )
     missing = [name for name, folder in settings.BROWSER_PACKAGES if not Path(folder).is_dir()]
     if missing:
         found.append(

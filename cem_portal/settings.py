@@ -197,13 +197,14 @@ SECURE_REFERRER_POLICY = "same-origin"
 # Off only where the portal is reached without TLS, as `make run` on this machine is.
 HTTPS = env.bool("HTTPS", default=not (DEBUG or TESTING))
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
-if env.bool("BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # --- Time and language ---------------------------------------------------------------------
@@ -264,6 +265,8 @@ CELERY_BEAT_SYNC_EVERY = 1
 READY_BATCH_AGE = env.float("READY_BATCH_AGE", default=300.0)
 READY_RECEIPT_LAG = env.float("READY_RECEIPT_LAG", default=300.0)
 READY_TICK_AGE = env.float("READY_TICK_AGE", default=120.0)
+# Who shows it reads `/metrics`; without one only this machine does, and only where no proxy stands before us.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
 # Seconds without any movement after which a broadcast that is being sent counts as stuck.
 STUCK_AFTER = env.float("STUCK_AFTER", default=300.0)
 

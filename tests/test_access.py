@@ -69,6 +69,7 @@ def _row(code, *, other):
 
 TABLE = {
     "healthz": public(200, NO_METHOD),
+    "metrics": public(200, NO_METHOD),  # to this machine, as tests ask; test_metrics.py asks from elsewhere
     "readyz": public(503, NO_METHOD),  # no broker answers here
     "sign-in": {
         "GET": {"anonymous": 200} | dict.fromkeys(ROLES[1:], 302),
