@@ -1,5 +1,6 @@
 """System checks: a wrong setting is named, with what to do about it."""
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,16 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
                 "METRICS_TOKEN is too short to keep a secret.",
                 hint="Use 16 characters or more, such as `openssl rand -hex 32` makes.",
                 id="cem_portal.E006",
+            )
+        )
+    if settings.LOG_FORMAT not in ("json", "lines"):
+        found.append(Error("LOG_FORMAT must be `json` or `lines`.", id="cem_portal.E007"))
+    if settings.LOG_LEVEL not in logging.getLevelNamesMapping():
+        found.append(
+            Error(
+                f"LOG_LEVEL is {settings.LOG_LEVEL}, which is no level.",
+                hint="Use DEBUG, INFO, WARNING or ERROR.",
+                id="cem_portal.E008",
             )
         )
     missing = [name for name, folder in settings.BROWSER_PACKAGES if not Path(folder).is_dir()]

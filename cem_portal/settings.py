@@ -13,6 +13,8 @@ import pghistory
 import pgtrigger
 from csp.constants import NONE, SELF
 
+from cem_portal import logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -59,6 +61,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "cem_portal.logs.NameRequest",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -286,16 +289,13 @@ PGHISTORY_OBJ_FIELD = pghistory.ObjForeignKey(related_name="events")
 
 # --- Logs ----------------------------------------------------------------------------------
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"refusals": {"()": "cem_portal.refusals.TellInOneLine"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["refusals"]}},
-    # Django's own handlers would say it twice; axes tells each sign-in that went well in four lines.
-    "loggers": {"django": {"level": "INFO"}, "axes": {"level": "WARNING"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-}
+# `json` for machines, `lines` for people.
+LOG_FORMAT = env.str("LOG_FORMAT", default="lines")
+# A command at a terminal says by itself what it does.
+LOG_LEVEL = env.str(
+    "LOG_LEVEL", default="INFO" if PROCESS in ("web", "worker", "beat") else "WARNING"
+).upper()
+LOGGING = logs.describe(form=LOG_FORMAT, level=LOG_LEVEL)
 
 if TESTING:
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

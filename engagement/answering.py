@@ -6,14 +6,14 @@ not the look-up of a name or a second try. While one is still unanswered no othe
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 
+import structlog
 from celery import current_app
 from kombu import Connection
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 BROKER_SECONDS = 0.3
 WORKER_SECONDS = 1.0
@@ -57,7 +57,7 @@ def _ask(name: str, question: Callable[[], bool], *, seconds: float) -> bool:
         try:
             answers.append(question())
         except Exception as error:
-            logger.info("The %s does not answer: %s", name, type(error).__name__)
+            logger.info("no answer", asked=name, error=type(error).__name__)
 
     thread = _asking[name] = threading.Thread(target=run, name=f"ask-{name}", daemon=True)
     thread.start()

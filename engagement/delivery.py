@@ -17,6 +17,7 @@ from django.utils import timezone
 from chat.models import Message
 from customers.models import Contact, Product, Voucher
 from engagement import failpoints
+from engagement.chronicle import about, tell
 from engagement.models import Batch, Broadcast, Recipient
 from quotas.conditions import matching
 
@@ -40,6 +41,12 @@ def deliver_next_batch(*, now: datetime) -> Batch | None:
     batch = _take_batch()
     if batch is None:
         return None
+    with about(broadcast=batch.broadcast_id, seller=batch.seller_id, batch=batch.number):
+        _deliver(batch, now=now)
+    return batch
+
+
+def _deliver(batch: Batch, *, now: datetime) -> None:
     failpoints.reach(failpoints.BATCH_TAKEN)
     broadcast = Broadcast.objects.select_related("scenario", "content").get(pk=batch.broadcast_id)
     obstacle = _obstacle(broadcast, now=now)
@@ -51,7 +58,8 @@ def deliver_next_batch(*, now: datetime) -> Batch | None:
     batch.status, batch.closed_at = Batch.Status.CLOSED, now
     batch.save(update_fields=["delivered", "skipped", "status", "closed_at"])
     failpoints.reach(failpoints.BATCH_CLOSED)
-    return batch
+    figures = {"batch": batch.number, "delivered": batch.delivered, "skipped": batch.skipped}
+    tell("batch delivered", broadcast=batch.broadcast_id, seller=batch.seller_id, **figures)
 
 
 def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:

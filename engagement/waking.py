@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, Q
 
 from engagement import answering, doorbell
+from engagement.chronicle import tell
 from engagement.models import Batch, Broadcast, BroadcastQuerySet
 
 
@@ -60,8 +61,11 @@ def wake(broadcast: Broadcast, *, now: datetime) -> Woken:
     if not is_stuck(broadcast, now=now):
         return Woken.NOT_NEEDED
     if not doorbell.ring(despite_silence=True):
-        return Woken.UNREACHABLE
-    return Woken.ANSWERED if answering.worker_answers() else Woken.NOBODY
+        woken = Woken.UNREACHABLE
+    else:
+        woken = Woken.ANSWERED if answering.worker_answers() else Woken.NOBODY
+    tell("broadcast woken", broadcast=broadcast.pk, seller=broadcast.seller_id, outcome=woken.name.lower())
+    return woken
 
 
 def batches_ahead(broadcast: Broadcast) -> int:
