@@ -12,7 +12,10 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import resolve_url
 from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
 
+from cem_portal import heartbeat
+from engagement import waking
 from engagement.models import Broadcast
 from sellers.models import Market
 
@@ -65,12 +68,14 @@ class PortalAdminSite(admin.AdminSite):
         context = super().each_context(request)
         if context["has_permission"]:
             context["stopped_markets"] = list(Market.objects.filter(sending_stopped_at__isnull=False))
+            context["pulse"] = heartbeat.feel(now=timezone.now())
         return context
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         may = request.user.has_perm("engagement.view_broadcast")
         sending = Broadcast.objects.filter(status=Broadcast.Status.SENDING).count() if may else 0
-        return super().index(request, {"sending": sending} | (extra_context or {}))
+        stuck = waking.stuck(now=timezone.now()).count() if may else 0
+        return super().index(request, {"sending": sending, "stuck": stuck} | (extra_context or {}))
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
         """The tables in the order of what staff look for, not by app."""

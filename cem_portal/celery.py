@@ -1,11 +1,32 @@
 """The Celery application. PostgreSQL holds the truth; Celery is the doorbell."""
 
+import logging.config
 import os
+from typing import Any
 
-from celery import Celery
+from celery import Celery, signals
+from django.conf import settings
+
+from cem_portal import logs
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cem_portal.settings")
 
 app = Celery("cem_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+
+@signals.setup_logging.connect
+def keep_our_logs(**_: Any) -> None:
+    """A receiver keeps Celery from setting up logs of its own; the settings have ours."""
+    logging.config.dictConfig(settings.LOGGING)
+
+
+@signals.task_prerun.connect
+def begin_task(task_id: str, task: Any, **_: Any) -> None:
+    logs.name_task(task_id, task)
+
+
+@signals.task_postrun.connect
+def end_task(**_: Any) -> None:
+    logs.forget_task()

@@ -1,5 +1,6 @@
 """System checks: a wrong setting is named, with what to do about it."""
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,30 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
     if settings.SWEEP_INTERVAL <= 0:
         found.append(Error("SWEEP_INTERVAL must be more than 0 seconds.", id="cem_portal.E004"))
     found += _check_gateways(settings.CHAT_GATEWAYS)
+    bounds = ("READY_BATCH_AGE", "READY_RECEIPT_LAG", "READY_TICK_AGE", "STUCK_AFTER")
+    found += [
+        Error(f"{name} must be more than 0 seconds.", id="cem_portal.E005")
+        for name in bounds
+        if getattr(settings, name) <= 0
+    ]
+    if settings.METRICS_TOKEN and len(settings.METRICS_TOKEN) < 16:
+        found.append(
+            Error(
+                "METRICS_TOKEN is too short to keep a secret.",
+                hint="Use 16 characters or more, such as `openssl rand -hex 32` makes.",
+                id="cem_portal.E006",
+            )
+        )
+    if settings.LOG_FORMAT not in ("json", "lines"):
+        found.append(Error("LOG_FORMAT must be `json` or `lines`.", id="cem_portal.E007"))
+    if settings.LOG_LEVEL not in logging.getLevelNamesMapping():
+        found.append(
+            Error(
+                f"LOG_LEVEL is {settings.LOG_LEVEL}, which is no level.",
+                hint="Use DEBUG, INFO, WARNING or ERROR.",
+                id="cem_portal.E008",
+            )
+        )
     missing = [name for name, folder in settings.BROWSER_PACKAGES if not Path(folder).is_dir()]
     if missing:
         found.append(
@@ -54,7 +79,7 @@ def _check_gateways(gateways: dict[str, dict[str, Any]]) -> Iterator[CheckMessag
     for name, described in gateways.items():
         prefix = f"CHAT_GATEWAY_{name.upper()}"
         for fault, hint in _faults_of(name, prefix, **described):
-            yield Error(f"The foreign chat {name} {fault}", hint=hint, id="cem_portal.E005")
+            yield Error(f"The foreign chat {name} {fault}", hint=hint, id="cem_portal.E009")
 
 
 def _faults_of(

@@ -13,6 +13,8 @@ import pghistory
 import pgtrigger
 from csp.constants import NONE, SELF
 
+from cem_portal import logs
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 
 env = environ.Env()
@@ -59,6 +61,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "cem_portal.logs.NameRequest",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -197,13 +200,14 @@ SECURE_REFERRER_POLICY = "same-origin"
 # Off only where the portal is reached without TLS, as `make run` on this machine is.
 HTTPS = env.bool("HTTPS", default=not (DEBUG or TESTING))
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS
 SECURE_HSTS_PRELOAD = HTTPS
 SESSION_COOKIE_SECURE = HTTPS
 CSRF_COOKIE_SECURE = HTTPS
-if env.bool("BEHIND_PROXY", default=False):
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+if BEHIND_PROXY:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # --- Time and language ---------------------------------------------------------------------
@@ -279,6 +283,17 @@ CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
 # Beat notes each run at once, so that `manage.py doctor` sees the last tick.
 CELERY_BEAT_SYNC_EVERY = 1
 
+# --- Seen from outside ---------------------------------------------------------------------
+
+# Seconds beyond which `/readyz` says no: the oldest due batch, a late receipt, beat's last tick.
+READY_BATCH_AGE = env.float("READY_BATCH_AGE", default=300.0)
+READY_RECEIPT_LAG = env.float("READY_RECEIPT_LAG", default=300.0)
+READY_TICK_AGE = env.float("READY_TICK_AGE", default=120.0)
+# Who shows it reads `/metrics`; without one only this machine does, and only where no proxy stands before us.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# Seconds without any movement after which a broadcast that is being sent counts as stuck.
+STUCK_AFTER = env.float("STUCK_AFTER", default=300.0)
+
 IMPORT_EXPORT_USE_TRANSACTIONS = True
 IMPORT_EXPORT_IMPORT_PERMISSION_CODE = "add"
 IMPORT_EXPORT_EXPORT_PERMISSION_CODE = "view"
@@ -295,16 +310,13 @@ PGHISTORY_OBJ_FIELD = pghistory.ObjForeignKey(related_name="events")
 
 # --- Logs ----------------------------------------------------------------------------------
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "filters": {"refusals": {"()": "cem_portal.refusals.TellInOneLine"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["refusals"]}},
-    # Django's own handlers would say it twice; axes tells each sign-in that went well in four lines.
-    "loggers": {"django": {"level": "INFO"}, "axes": {"level": "WARNING"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-}
+# `json` for machines, `lines` for people.
+LOG_FORMAT = env.str("LOG_FORMAT", default="lines")
+# A command at a terminal says by itself what it does.
+LOG_LEVEL = env.str(
+    "LOG_LEVEL", default="INFO" if PROCESS in ("web", "worker", "beat") else "WARNING"
+).upper()
+LOGGING = logs.describe(form=LOG_FORMAT, level=LOG_LEVEL)
 
 if TESTING:
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -1,4 +1,4 @@
-"""Broadcasts in the admin: looked up with their figures, and stopped."""
+"""Broadcasts in the admin: looked up with their figures, stopped, and woken when they are stuck."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.db.models import (
+    BooleanField,
+    ExpressionWrapper,
     F,
     FloatField,
     IntegerField,
@@ -24,9 +26,10 @@ from import_export.formats.base_formats import CSV
 from import_export.resources import ModelResource
 
 from customers.models import Product
-from engagement import broadcasting, people_admin  # noqa: F401  (registers sellers and buyers)
+from engagement import answering, broadcasting, people_admin, waking  # noqa: F401  (registers people)
 from engagement.models import Batch, Broadcast
 from engagement.performance import missed_by_reason, progress_of
+from engagement.waking import Woken
 from quotas.models import LedgerEntry
 from sellers.exporting import FilteredExport
 from sellers.models import ChatUser
@@ -91,6 +94,63 @@ STOP = Deed(
 )  # fmt: skip
 
 
+class NotWoken(Exception):
+    """The message says who did not answer."""
+
+
+def _wake(broadcast: Broadcast, cleaned: dict[str, Any], by: ChatUser) -> str:
+    match waking.wake(broadcast, now=timezone.now()):
+        case Woken.ANSWERED:
+            return (
+                f"A worker answered for “{broadcast}”. If nothing of it moves within a minute, look for its number, "
+                f"{broadcast.pk}, in the worker's log."
+            )
+        case Woken.NOBODY:
+            raise NotWoken(
+                "The bell was rung, but no worker answered. Start one; it then delivers by itself."
+            )
+        case Woken.UNREACHABLE:
+            raise NotWoken(
+                "The broker cannot be reached, so no worker heard of it. Nothing is lost: start it."
+            )
+        case Woken.NOT_NEEDED:
+            raise NotWoken("It moved meanwhile, or has ended.")
+
+
+WAKE = Deed(
+    slug="wake",
+    label="Wake delivery",
+    permission="engagement.wake_broadcast",
+    warn=lambda broadcast: (
+        f"by {broadcast.seller}, to {broadcast.selected:,} customers. The bell is rung at once, and a worker asked "
+        "whether it is there. Whoever hears it takes all that is open, so once is enough for every stuck "
+        "broadcast; more often does no harm. Nobody gets a message twice."
+    ),
+    perform=_wake,
+    closed=lambda broadcast: (
+        "" if waking.is_stuck(broadcast, now=timezone.now())
+        else "It is not stuck: it moves, waits for its market's switch, or is not being sent."
+    ),
+    refusals=(NotWoken,),
+    hint="It is kept in the log of what staff did. Write what a colleague needs to know.",
+    danger=False,
+    in_list=False,
+)  # fmt: skip
+
+
+class Stuck(admin.SimpleListFilter):
+    """Broadcasts whose delivery stands still."""
+
+    title = "delivery"
+    parameter_name = "stuck"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", "Stuck")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
+        return queryset.filter(waking.stuck_condition(timezone.now())) if self.value() == "yes" else queryset
+
+
 class BroadcastResource(ModelResource):  # type: ignore[misc]
     """The list as a file: the same figures (I9)."""
 
@@ -116,13 +176,13 @@ class BroadcastAdmin(FilteredExport, ReadOnly):
         "title", "shop", "scenario", "state", "sent", "shown_selected", "shown_delivered",
         "read_rate", "mute_rate",
     ]  # fmt: skip
-    list_filter = ["status", "seller__market", "scenario"]
+    list_filter = ["status", Stuck, "seller__market", "scenario"]
     search_fields = ["title", "seller__name", "seller__code"]
     search_help_text = "Search by title, or by shop"
     ordering = ["-id"]
     fields = ["shop", "market", "scenario", "state", "reason", "writer", "created", "planned", "sent",
               "ended", "chat", "text", "products", "voucher", "ledger"]  # fmt: skip
-    deeds = [STOP]
+    deeds = [WAKE, STOP]
     created = at("created_at", lambda broadcast: broadcast.seller.market)
     planned = at("send_at", lambda broadcast: broadcast.seller.market, "planned for")
     sent = at("admitted_at", lambda broadcast: broadcast.seller.market, "accepted")
@@ -130,8 +190,11 @@ class BroadcastAdmin(FilteredExport, ReadOnly):
     shown_selected, shown_delivered = figure("selected"), figure("delivered")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Broadcast]:
-        return with_counts(super().get_queryset(request)).select_related(
-            "seller__market", "scenario", "content__voucher", "created_by"
+        stuck = ExpressionWrapper(waking.stuck_condition(timezone.now()), output_field=BooleanField())
+        return (
+            with_counts(super().get_queryset(request))
+            .annotate(is_stuck=stuck)
+            .select_related("seller__market", "scenario", "content__voucher", "created_by")
         )
 
     @admin.display(description="shop", ordering="seller__name")
@@ -143,7 +206,9 @@ class BroadcastAdmin(FilteredExport, ReadOnly):
         return str(broadcast.seller.market)
 
     @admin.display(description="status", ordering="status")
-    def state(self, broadcast: Broadcast) -> SafeString:
+    def state(self, broadcast: Any) -> SafeString:
+        if broadcast.is_stuck:
+            return badge("stuck", "bad")
         return badge(broadcast.get_status_display(), TONES.get(Status(broadcast.status), ""))
 
     @admin.display(description="read rate")
@@ -214,4 +279,17 @@ def _figures(broadcast: Broadcast) -> dict[str, Any]:
         "missed": missed_by_reason(broadcast),
         "batches": batches.count(),
         "open_batches": batches.filter(status__in=Batch.PENDING).count(),
+        "stuck": _why_stuck(broadcast),
+    }
+
+
+def _why_stuck(broadcast: Broadcast) -> dict[str, Any] | None:
+    """What keeps a stuck broadcast, as far as it can be seen from here; None for all others."""
+    if not waking.is_stuck(broadcast, now=timezone.now()):
+        return None
+    broker = answering.broker_answers()
+    return {
+        "ahead": waking.batches_ahead(broadcast),
+        "broker": broker,
+        "worker": broker and answering.worker_answers(),
     }

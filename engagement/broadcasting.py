@@ -16,6 +16,7 @@ from eligibility.calendar import current_week
 from eligibility.models import Policy
 from engagement.admission import admit, open_batches
 from engagement.audience import Audience, Waterfall
+from engagement.chronicle import about, tell
 from engagement.delivery import stop_open_batches
 from engagement.doorbell import FOREIGN, OWN, ring_on_commit
 from engagement.entitlement import Refused, check_market, check_standing, check_uses
@@ -59,6 +60,8 @@ def launch(broadcast: Broadcast, *, now: datetime) -> Broadcast:
         with transaction.atomic():
             _launch(broadcast, now=now)
             ring_on_commit(FOREIGN if broadcast.gateway else OWN)
+            figures = {"selected": broadcast.selected, "charged": broadcast.charged}
+            tell("broadcast launched", broadcast=broadcast.pk, seller=broadcast.seller_id, **figures)
     except Refused:
         broadcast.refresh_from_db()
         raise
@@ -122,7 +125,11 @@ def nobody_left(scenario: Scenario, fall: Waterfall) -> str:
 
 def launch_due(*, now: datetime) -> int:
     """Launch every scheduled broadcast whose time has come (D7). Returns how many were admitted."""
-    return sum(_launch_scheduled(broadcast, now=now) for broadcast in _due(now))
+    launched = 0
+    for broadcast in _due(now):
+        with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
+            launched += _launch_scheduled(broadcast, now=now)
+    return launched
 
 
 def _due(now: datetime) -> list[Broadcast]:
@@ -157,6 +164,7 @@ def _refuse(broadcast: Broadcast, reason: str) -> None:
     Broadcast.objects.filter(pk=broadcast.pk, status=Status.SCHEDULED).update(
         status=Status.REFUSED, reason=reason[:200]
     )
+    tell("broadcast refused", broadcast=broadcast.pk, seller=broadcast.seller_id)
 
 
 def unschedule(broadcast: Broadcast) -> None:
@@ -179,6 +187,7 @@ def stop(broadcast: Broadcast, *, reason: str, now: datetime) -> None:
     _flip(broadcast, [Status.SENDING], status=Status.STOPPED, reason=reason[:200])
     stop_open_batches(broadcast)
     settle(broadcast, now=now)
+    tell("broadcast stopped", broadcast=broadcast.pk, seller=broadcast.seller_id)
 
 
 def duplicate(broadcast: Broadcast, *, by: ChatUser) -> Broadcast:

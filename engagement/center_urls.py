@@ -18,6 +18,7 @@ urlpatterns = [
     path("broadcasts/<int:pk>/customers.csv", broadcasts.export_recipients, name="export"),
     path("broadcasts/<int:pk>/edit/", composer.edit, name="edit"),
     path("broadcasts/<int:pk>/stop/", broadcasts.stop, name="stop"),
+    path("broadcasts/<int:pk>/wake/", broadcasts.wake, name="wake"),
     path("broadcasts/<int:pk>/cancel/", broadcasts.cancel, name="cancel"),
     path("broadcasts/<int:pk>/duplicate/", broadcasts.duplicate, name="duplicate"),
     path("performance/", performance.show_performance, name="performance"),

@@ -17,9 +17,9 @@ from django.utils import timezone
 from chat.models import Message
 from customers.models import Contact, Product, Voucher
 from engagement import failpoints
+from engagement.chronicle import about, tell
 from engagement.models import Batch, Broadcast, Recipient
 from quotas.conditions import matching
-from sellers.models import Market
 
 Outcome = Recipient.Outcome
 NOT_MUTED = {"muted_at__isnull": True, "buyer__muted_at__isnull": True}  # I6
@@ -41,6 +41,12 @@ def deliver_next_batch(*, now: datetime) -> Batch | None:
     batch = _take_batch()
     if batch is None:
         return None
+    with about(broadcast=batch.broadcast_id, seller=batch.seller_id, batch=batch.number):
+        _deliver(batch, now=now)
+    return batch
+
+
+def _deliver(batch: Batch, *, now: datetime) -> None:
     failpoints.reach(failpoints.BATCH_TAKEN)
     broadcast = Broadcast.objects.select_related("scenario", "content").get(pk=batch.broadcast_id)
     obstacle = find_obstacle(broadcast, now=now)
@@ -52,7 +58,8 @@ def deliver_next_batch(*, now: datetime) -> Batch | None:
     batch.status, batch.closed_at = Batch.Status.CLOSED, now
     batch.save(update_fields=["delivered", "skipped", "status", "closed_at"])
     failpoints.reach(failpoints.BATCH_CLOSED)
-    return batch
+    figures = {"batch": batch.number, "delivered": batch.delivered, "skipped": batch.skipped}
+    tell("batch delivered", broadcast=batch.broadcast_id, seller=batch.seller_id, **figures)
 
 
 def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
@@ -66,14 +73,8 @@ def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
 
 
 def _take_batch() -> Batch | None:
-    stopped = Market.objects.filter(sending_stopped_at__isnull=False).values("pk")
-    return (
-        Batch.objects.select_for_update(skip_locked=True, of=("self",))
-        .filter(status=Batch.Status.OPEN)
-        .exclude(seller__market__in=stopped)
-        .order_by("turn")
-        .first()
-    )
+    free = Batch.objects.due().select_for_update(skip_locked=True, of=("self",))
+    return free.order_by("turn").first()
 
 
 def recipients_of(batch: Batch) -> QuerySet[Recipient]:

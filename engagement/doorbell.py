@@ -29,10 +29,13 @@ def ring_on_commit(task: str = OWN) -> None:
     transaction.on_commit(partial(ring, task), robust=True)
 
 
-def ring(task: str = OWN) -> bool:
-    """Wake a worker. False when the broker cannot be reached, or was not a moment ago."""
+def ring(task: str = OWN, *, despite_silence: bool = False) -> bool:
+    """Wake a worker. False when the broker cannot be reached, or was not a moment ago.
+
+    `despite_silence` tries again however short the last failure is ago: for a person who asks.
+    """
     global _silent_until
-    if time.monotonic() < _silent_until:
+    if time.monotonic() < _silent_until and not despite_silence:
         return False
     try:
         current_app.send_task(task, retry=False, ignore_result=True)
@@ -40,6 +43,7 @@ def ring(task: str = OWN) -> bool:
         _silent_until = time.monotonic() + SILENT_SECONDS
         logger.warning("The broker did not answer; the sweep will deliver.", exc_info=True)
         return False
+    _silent_until = 0.0
     return True
 
 

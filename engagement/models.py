@@ -12,14 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pghistory
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import F, Q, Sum
 from django.db.models.functions import TruncMinute
 
 from chat.models import Content
 from customers.models import Buyer, Order
+from engagement.lateness import ReceiptLag  # noqa: F401  (a model of this app)
 from quotas.models import Scenario
-from sellers.models import Seller, SellerOwned
+from sellers.models import Market, Seller, SellerOwned
 
 if TYPE_CHECKING:
     from django.db.models.query import QuerySet
@@ -101,7 +103,10 @@ class Broadcast(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        permissions = [("stop_broadcast", "Can stop a broadcast")]
+        permissions = [
+            ("stop_broadcast", "Can stop a broadcast"),
+            ("wake_broadcast", "Can wake the delivery of a stuck broadcast"),
+        ]
         constraints = [
             # drafting.write: the broadcast of a form
             models.UniqueConstraint(fields=["seller", "form_key"], name="one_broadcast_per_form"),
@@ -129,7 +134,7 @@ class Broadcast(models.Model):
         indexes = [
             # broadcasting.launch_due: what is due now
             models.Index(fields=["send_at"], condition=Q(status="scheduled"), name="broadcast_due"),
-            # delivery.sweep: admitted and not yet settled
+            # settlement.settle_ended, waking.stuck: admitted and not yet settled
             models.Index(
                 fields=["admitted_at"],
                 condition=Q(admitted_at__isnull=False, ended_at__isnull=True),
@@ -141,6 +146,8 @@ class Broadcast(models.Model):
                 condition=Q(ended_at__isnull=False, remembered=False),
                 name="broadcast_unremembered",
             ),
+            # watching.broadcasts_by_status: what was written lately; a page for thousands of rows
+            BrinIndex(fields=["created_at"], autosummarize=True, name="broadcast_recent"),
             # audience: this seller's broadcasts of the week and day
             models.Index(fields=["seller", "week", "scenario"], name="broadcast_of_week"),
         ]
@@ -221,6 +228,11 @@ class Recipient(models.Model):
 
 
 class BatchQuerySet(models.QuerySet["Batch"]):
+    def due(self) -> BatchQuerySet:
+        """Open batches that may be sent: those of a market whose switch is off wait (D16)."""
+        stopped = Market.objects.filter(sending_stopped_at__isnull=False).values("pk")
+        return self.filter(status=Batch.Status.OPEN).exclude(seller__market__in=stopped)
+
     def totals(self) -> dict[str, int]:
         """The sum of every counter over these batches (I9): each page's figures come from here."""
         sums = self.aggregate(**{name: Sum(name, default=0) for name in Batch.COUNTERS})

@@ -68,6 +68,7 @@ class Progress:
     last_delivered_at: datetime | None
     moving: bool  # batches are still open, or not settled yet
     growing: bool  # responses and orders may still come
+    moved_at: datetime | None  # the last batch closed, or the admission
 
     @property
     def waiting(self) -> int:
@@ -81,6 +82,7 @@ def progress_of(broadcast: Broadcast, *, now: datetime) -> Progress:
     times = {
         "first": Min("closed_at", filter=delivered),
         "last": Max("closed_at", filter=delivered),
+        "closed": Max("closed_at"),
     }
     sums = broadcast.batches().aggregate(**times, **SUMS)
     ended = broadcast.ended_at
@@ -91,6 +93,7 @@ def progress_of(broadcast: Broadcast, *, now: datetime) -> Progress:
         last_delivered_at=sums["last"],
         moving=broadcast.admitted_at is not None and ended is None,
         growing=ended is None or now - ended < SETTLING,
+        moved_at=sums["closed"] or broadcast.admitted_at,
     )
 
 

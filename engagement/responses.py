@@ -17,6 +17,7 @@ from chat import receipts as chat_receipts
 from chat.models import Message, MessageQuerySet
 from chat.receipts import BatchKey, Counts, Kind, Receipt
 from customers.models import Buyer, Contact
+from engagement import lateness
 
 AT_ONCE = 5000  # receipts a transaction: as many as the chat takes in one statement
 
@@ -49,13 +50,15 @@ WHERE batch.week = locked.week AND batch.seller_id = locked.seller_id
 def apply(receipts: Iterable[Receipt]) -> int:
     """Apply receipts, late, twice or out of order. Returns how many marks were new.
 
-    Each `AT_ONCE` of them is a transaction of its own.
+    Each `AT_ONCE` of them is a transaction of its own, after which it is noted how late they came.
     """
     remaining, marks = iter(receipts), 0
     while part := tuple(islice(remaining, AT_ONCE)):
         with transaction.atomic():
             gained = chat_receipts.apply(part)
             _add(gained)
+            if gained:  # what was told before is not late
+                lateness.note_on_commit(min(receipt.at for receipt in part))
         marks += sum(sum(asdict(counts).values()) for counts in gained.values())
     return marks
 

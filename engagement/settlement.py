@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 
+from engagement.chronicle import about, tell
 from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
 from quotas import ledger
 from quotas.models import Quota
@@ -25,24 +26,30 @@ def settle(broadcast: Broadcast, *, now: datetime) -> bool:
         return False
     if broadcast.batches().filter(status__in=Batch.PENDING).exists():
         return False
+    refunded = 0
     if broadcast.batches().totals()["delivered"] < broadcast.selected:
-        _refund(broadcast, now=now)
+        refunded = _refund(broadcast, now=now)
         _release_loads(broadcast)
     broadcast.ended_at = now
     if broadcast.status == Broadcast.Status.SENDING:
         broadcast.status = Broadcast.Status.SENT
     broadcast.save(update_fields=["ended_at", "status"])
+    figures = {"status": broadcast.status, "refunded": refunded}
+    tell("broadcast settled", broadcast=broadcast.pk, seller=broadcast.seller_id, **figures)
     return True
 
 
-def _refund(broadcast: Broadcast, *, now: datetime) -> None:
-    """Give the quota back for customers whom no broadcast of this scenario and week holds (D12)."""
+def _refund(broadcast: Broadcast, *, now: datetime) -> int:
+    """Give the quota back for customers whom no broadcast of this scenario and week holds (D12).
+
+    Returns how many.
+    """
     assert broadcast.week is not None, "an admitted broadcast has a week"
     quota = Quota.objects.filter(
         seller_id=broadcast.seller_id, scenario_id=broadcast.scenario_id, week=broadcast.week
     ).first()
     if quota is None or not broadcast.scenario.charges_quota:
-        return
+        return 0
     mates = list(
         Broadcast.objects.filter(
             seller_id=broadcast.seller_id,
@@ -59,7 +66,9 @@ def _refund(broadcast: Broadcast, *, now: datetime) -> None:
         buyer_id=OuterRef("buyer_id"),
     )
     released = broadcast.recipients().filter(outcome__isnull=False).exclude(Exists(holding))
-    ledger.refund(quota, customers=released.count(), reference=broadcast.reference, at=now)
+    customers = released.count()
+    ledger.refund(quota, customers=customers, reference=broadcast.reference, at=now)
+    return customers
 
 
 def _release_loads(broadcast: Broadcast) -> None:
@@ -85,4 +94,8 @@ def settle_ended(*, now: datetime) -> int:
         status__in=Batch.PENDING,
     )
     ended = Broadcast.objects.unsettled().exclude(Exists(open_batches)).order_by("admitted_at")
-    return sum(settle(broadcast, now=now) for broadcast in ended)
+    settled = 0
+    for broadcast in ended:
+        with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
+            settled += settle(broadcast, now=now)
+    return settled

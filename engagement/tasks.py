@@ -10,6 +10,7 @@ from engagement import (
     broadcasting,
     doorbell,
     foreign_delivery,
+    lateness,
     remembering,
     settlement,
     weekly_review,
@@ -58,6 +59,7 @@ def credit_orders() -> None:
 def look_back() -> None:
     """Credit what was reported late, take back what was cancelled (D9). Each hour."""
     attribution.look_back(now=timezone.now())
+    lateness.forget(now=timezone.now())
 
 
 @shared_task(soft_time_limit=1800, time_limit=1860)

@@ -6,10 +6,11 @@ the job marked done together. Until it commits, the old week holds.
 
 from __future__ import annotations
 
-import logging
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
+import structlog
 from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 
@@ -21,7 +22,7 @@ from engagement.models import Batch
 from quotas import growth
 from sellers.models import Market
 
-logger = logging.getLogger(__name__)
+logger = structlog.get_logger(__name__)
 
 COUNTED_DAYS = timedelta(days=7)  # of deliveries that a read rate looks at (D11)
 TIME_TO_READ = timedelta(hours=24)  # between the last of them and the evaluation
@@ -48,7 +49,7 @@ def _run_or_log(job: Job, *, now: datetime) -> bool:
     try:
         return run(job, now=now)
     except Exception:
-        logger.exception("%s failed; the next tick tries again.", job)
+        logger.exception("job failed, the next tick tries again", **_names(job))
         return False
 
 
@@ -64,7 +65,12 @@ def run(job: Job, *, now: datetime) -> bool:
     else:
         outcome = refresh(claimed.market, week=claimed.week, now=now)
     calendar.finish(claimed, at=now, outcome=outcome)
+    transaction.on_commit(partial(logger.info, "job done", **_names(claimed)), robust=True)
     return True
+
+
+def _names(job: Job) -> dict[str, str]:
+    return {"job": job.kind, "market": job.market.code, "week": job.week.isoformat()}
 
 
 @transaction.atomic

@@ -257,6 +257,10 @@ class LedgerEntry(models.Model):
                 name="ledger_once_per_reference",
             ),
         ]
+        indexes = [
+            # watching.refunded: the refunds of a day; few entries are one
+            models.Index(fields=["at"], condition=Q(kind="refund"), name="ledger_refunds")
+        ]
         triggers = [append_only("ledger_append_only")]
 
     def __str__(self) -> str:

@@ -69,6 +69,8 @@ def _row(code, *, other):
 
 TABLE = {
     "healthz": public(200, NO_METHOD),
+    "metrics": public(200, NO_METHOD),  # to this machine, as tests ask; test_metrics.py asks from elsewhere
+    "readyz": public(503, NO_METHOD),  # no broker answers here
     "sign-in": {
         "GET": {"anonymous": 200} | dict.fromkeys(ROLES[1:], 302),
         "POST": {"anonymous": 200} | dict.fromkeys(ROLES[1:], 302),
@@ -107,6 +109,7 @@ TABLE = {
     "engagement:export": masters(200, NO_METHOD, other=UNKNOWN),
     "engagement:edit": eligible(200, 200, other=UNKNOWN),
     "engagement:stop": masters(302, 302, other=UNKNOWN),
+    "engagement:wake": masters(NO_METHOD, 302, other=UNKNOWN),
     "engagement:cancel": masters(200, 302, other=UNKNOWN),
     "engagement:duplicate": eligible(NO_METHOD, 302, other=UNKNOWN),
     "engagement:performance": masters(302, NO_METHOD),

@@ -1,4 +1,5 @@
-"""One broadcast: how far it is, what came of it, whom it chose and why; stopping it (R11, I4)."""
+"""One broadcast: how far it is, what came of it, whom it chose and why; stopping it, and
+waking it when it is stuck (R11, I4)."""
 
 from __future__ import annotations
 
@@ -14,12 +15,13 @@ from django_htmx.http import trigger_client_event
 
 from chat.gateways.directory import observes_reads
 from chat.rendering import render_text
-from engagement import broadcasting, exports, performance, selection
+from engagement import broadcasting, exports, performance, selection, waking
 from engagement.broadcasting import AlreadyLaunched
 from engagement.forms import StopForm
 from engagement.models import Broadcast
 from engagement.views import aids, steps
 from engagement.views.entry import CenterRequest, master_page, open_page
+from engagement.waking import Woken
 from sellers.models import ChatUser, Market
 
 PER_PAGE = 25
@@ -27,6 +29,17 @@ HEADER = (
     "Rank", "Customer", "Score", "Reason", "Outcome", "Why not delivered", "Delivered", "Read", "Clicked",
     "Replied", "Voucher claimed", "Orders",
 )  # fmt: skip
+
+BACK = "Nothing is lost: it goes on as soon as the service is back. Marketplace staff see this too."
+WOKEN = {
+    Woken.ANSWERED: (
+        messages.SUCCESS,
+        "Our sending service answered and takes it up. Still the same in a few minutes? Tell our support.",
+    ),
+    Woken.NOBODY: (messages.WARNING, f"Our sending service does not answer at the moment. {BACK}"),
+    Woken.UNREACHABLE: (messages.WARNING, f"Our sending service cannot be reached at the moment. {BACK}"),
+    Woken.NOT_NEEDED: (messages.INFO, "There is nothing to try again: it is not stuck."),
+}
 
 
 def _own(request: HttpRequest, pk: int) -> Broadcast:
@@ -82,12 +95,14 @@ def _progress(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     """How far a broadcast is: often drawn while it is sent, seldom while responses come, then no more."""
     situation = cast(CenterRequest, request).situation
     progress = performance.progress_of(broadcast, now=situation.now)
-    every = "2s" if progress.moving else "15s" if progress.growing else ""
+    stuck = waking.is_stuck(broadcast, now=situation.now)
+    every = "10s" if stuck else "2s" if progress.moving else "15s" if progress.growing else ""
     return {
         "broadcast": broadcast,
         "market": situation.market,
         "policy": situation.policy,
         "progress": progress,
+        "stuck": stuck,
         "figures": progress.figures,
         "every": every if broadcast.admitted_at else "",
         "funnel": steps.funnel(progress.figures, selected=broadcast.selected),
@@ -134,6 +149,16 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
     context = {"broadcast": broadcast, "form": form, "progress": progress, "figures": progress.figures}
     crumbs = _crumbs(broadcast.title, url=reverse("engagement:broadcast", args=[pk]), end="Stop")
     return render(request, "engagement/stop.html", context | {"crumbs": crumbs})
+
+
+@master_page
+@require_POST
+def wake(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for another try of a broadcast that is stuck; as often as the seller likes."""
+    woken = waking.wake(_own(request, pk), now=cast(CenterRequest, request).situation.now)
+    level, words = WOKEN[woken]
+    messages.add_message(request, level, words)
+    return redirect("engagement:broadcast", pk)
 
 
 @master_page

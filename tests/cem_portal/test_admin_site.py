@@ -1,5 +1,6 @@
 """The admin as a whole: who may do what, how staff get in, and that no page breaks the browser's rules."""
 
+from datetime import timedelta
 from urllib.parse import urlencode
 
 import pytest
@@ -8,6 +9,8 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Group
 from django.db import models
 from django.urls import reverse
+from django.utils import timezone
+from django_celery_beat.models import PeriodicTask
 
 from eligibility.models import Evaluation, Metrics
 from engagement import broadcasting, delivery
@@ -55,6 +58,7 @@ DEEDS = {
     ("sellers.ChatUser", "close"): False,
     ("quotas.Quota", "adjust"): True,
     ("engagement.Broadcast", "stop"): True,
+    ("engagement.Broadcast", "wake"): True,
     ("customers.Buyer", "erase"): False,
 }
 TABLES = {model._meta.label: model for model in admin.site._registry}
@@ -297,6 +301,25 @@ def test_a_deed_is_logged_with_its_reason(client, marketplace):
     assert LogEntry.objects.get(user=chief).get_change_message() == "Stop all sending: a test"
 
 
+# --- What it shows loudly
+
+
+@pytest.mark.django_db
+def test_a_silent_beat_sounds_an_alarm_on_every_page_until_it_ticks(client):
+    client.force_login(support())
+    PeriodicTask.objects.update(last_run_at=timezone.now() - timedelta(minutes=14, seconds=5))
+    for page in ("/admin/", "/admin/sellers/market/", "/admin/engagement/broadcast/"):
+        assert "14 minutes ago" in client.get(page).text, page
+    PeriodicTask.objects.update(last_run_at=None)
+    assert "has not ticked yet" in client.get("/admin/").text
+    PeriodicTask.objects.filter(name__startswith="Deliver").update(last_run_at=timezone.now())
+    assert "stands still" not in client.get("/admin/").text
+    PeriodicTask.objects.update(last_run_at=timezone.now() + timedelta(hours=1, seconds=5))
+    assert "60 minutes from now: a clock was set back" in client.get("/admin/").text
+    PeriodicTask.objects.update(enabled=False)
+    assert "stands still" in client.get("/admin/").text, "an entry that is switched off does not tick"
+
+
 # --- In the browser
 
 
@@ -378,5 +401,4 @@ def test_support_stops_a_market_by_hand(signed_in, live_server):
     page.click("text=Stop all sending…")
     page.fill("#id_reason", "phishing wave")
     page.click("input[type=submit]")
-    page.wait_for_selector(".alarm")
-    assert "phishing wave" in page.inner_text(".alarm")
+    page.wait_for_selector(".alarm:has-text('phishing wave')")

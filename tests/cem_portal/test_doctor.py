@@ -6,7 +6,9 @@ from django.utils import timezone
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from cem_portal.management.commands.doctor import examine
-from tests.factories import BroadcastFactory, MarketFactory
+from engagement import broadcasting
+from engagement.models import Broadcast
+from tests.factories import BroadcastFactory, MarketFactory, SellerFactory, follow, open_week
 
 pytestmark = pytest.mark.django_db
 
@@ -60,3 +62,17 @@ def test_a_chat_that_a_market_names_and_nobody_describes_is_not_well(settings):
     )
     assert not find("chats").well
     assert find("chats").says == "not described: bygone"
+
+
+def test_a_broadcast_that_is_stuck_is_not_well(tick):
+    assert find("sending").says == "nothing waits"
+    seller = SellerFactory()
+    open_week(seller, limit=500)
+    follow(seller, 1)
+    broadcast = broadcasting.launch(
+        BroadcastFactory(seller=seller), now=timezone.now() - timedelta(minutes=4)
+    )
+    assert find("sending").well
+    Broadcast.objects.filter(pk=broadcast.pk).update(admitted_at=timezone.now() - timedelta(minutes=6))
+    assert find("sending").says == "1 broadcast stuck"
+    assert not find("sending").well

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -10,17 +9,16 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
-from django_celery_beat.models import PeriodicTask
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
+from cem_portal import heartbeat
 from cem_portal.celery import app
+from engagement import waking, watching
 from engagement.models import Broadcast
 from sellers.models import Market
 
 BROKER_ERRORS = (OperationalError, RedisError, OSError)
-# Beat ticks each minute at least: two missed ticks are a fault.
-TICK_EXPECTED = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,7 @@ class Finding:
 
 
 class Command(BaseCommand):
-    help = "Say what is well and what is not: database, migrations, broker, worker, beat's last tick."
+    help = "Say what is well and what is not: database, migrations, broker, worker, beat, sending."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -63,6 +61,7 @@ def examine() -> Iterator[Finding]:
     if database.well:
         yield examine_beat()
         yield examine_chats()
+        yield examine_sending()
 
 
 def examine_database() -> Finding:
@@ -116,19 +115,28 @@ def examine_worker() -> Finding:
 def examine_beat() -> Finding:
     advice = "Start one beat (docs/operations.md), or `make run`; after its start, give it a minute."
     try:
-        last = (
-            PeriodicTask.objects.filter(enabled=True, last_run_at__isnull=False)
-            .order_by("-last_run_at")
-            .values_list("last_run_at", flat=True)
-            .first()
-        )
+        pulse = heartbeat.feel(now=timezone.now())
     except DatabaseError as error:
         return Finding("beat", False, first_line(error), "Bring the migrations up to date first.")
-    if last is None:
+    if pulse.last_tick is None:
         return Finding("beat", False, "has not ticked yet", advice)
-    ago = timezone.now() - last
-    says = f"last tick {ago.total_seconds():,.0f} s ago, {last:%Y-%m-%d %H:%M:%S} UTC"
-    return Finding("beat", ago <= TICK_EXPECTED, says, advice)
+    says = f"last tick {pulse.seconds:,.0f} s ago, {pulse.last_tick:%Y-%m-%d %H:%M:%S} UTC"
+    return Finding("beat", pulse.well, says, advice)
+
+
+def examine_sending() -> Finding:
+    now = timezone.now()
+    advice = "See that a worker and beat run; then wake it from its page in the admin (Broadcasts, stuck)."
+    try:
+        stuck = waking.stuck(now=now).count()
+        age = watching.oldest_due_batch(now=now)
+    except DatabaseError as error:
+        return Finding("sending", False, first_line(error), "Bring the migrations up to date first.")
+    if stuck:
+        return Finding("sending", False, f"{stuck:,} broadcast{'s' * (stuck > 1)} stuck", advice)
+    if age > settings.READY_BATCH_AGE:
+        return Finding("sending", False, f"the oldest batch waits for {age:,.0f} s", "Start more workers.")
+    return Finding("sending", True, f"the oldest batch waits for {age:,.0f} s" if age else "nothing waits")
 
 
 def examine_chats() -> Finding:

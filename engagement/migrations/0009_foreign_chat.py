@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("engagement", "0005_remembered"),
+        ("engagement", "0008_recent_broadcasts"),
         ("sellers", "0003_chat_gateway"),
     ]
 

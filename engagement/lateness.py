@@ -1,0 +1,88 @@
+"""How late receipts reach us: the time between what a buyer did and the moment at which it counted.
+
+Receipts are applied in the very call that brings them, so there is no queue of our own to measure;
+what can be late is the way to us: a foreign chat that was away, a worker that took no receipts. Each
+late one leaves its delay with the minute in which it was applied, seen by every process. A minute
+without a row had none that was late.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+
+from django.db import DatabaseError, connection, models, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+logger = logging.getLogger(__name__)
+
+LATE = timedelta(seconds=1)  # less is the way of a request
+WATCHED = timedelta(minutes=10)  # how long a late receipt is told
+KEPT = timedelta(days=1)
+_replaying = False
+
+# The worst of a minute. Parameters: the moment, the delay in seconds.
+NOTE = """
+INSERT INTO engagement_receiptlag AS lag (minute, seconds) VALUES (date_trunc('minute', %s), %s)
+ON CONFLICT (minute) DO UPDATE SET seconds = greatest(lag.seconds, excluded.seconds)
+"""
+
+
+class ReceiptLag(models.Model):
+    """The worst delay of the receipts applied in one minute, in seconds."""
+
+    minute = models.DateTimeField(primary_key=True)
+    seconds = models.FloatField()
+
+    class Meta:
+        app_label = "engagement"
+
+    def __str__(self) -> str:
+        return f"{self.seconds:,.0f} s at {self.minute:%Y-%m-%d %H:%M} UTC"
+
+
+def note_on_commit(oldest: datetime) -> None:
+    """Note how late the oldest of some receipts was, once their transaction is committed; never raises."""
+    if not _replaying:
+        transaction.on_commit(lambda: note(oldest, now=timezone.now()), robust=True)
+
+
+@contextmanager
+def replaying() -> Iterator[None]:
+    """Note nothing meanwhile: for who tells this process of a past that is not late, as the demo does."""
+    global _replaying
+    before, _replaying = _replaying, True
+    try:
+        yield
+    finally:
+        _replaying = before
+
+
+def note(oldest: datetime, *, now: datetime) -> None:
+    """Keep how late the oldest of some receipts was; what is under a second is not kept.
+
+    Outside the receipts' transaction, so that no two of them wait for each other. A note that cannot
+    be written costs nothing but itself.
+    """
+    delay = now - oldest
+    if delay < LATE:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(NOTE, (now, delay.total_seconds()))
+    except DatabaseError:
+        logger.warning("A late receipt was not noted.", exc_info=True)
+
+
+def worst(*, now: datetime) -> float:
+    """The worst delay of the receipts applied in the last ten minutes, in seconds; 0 when none was late."""
+    recent = ReceiptLag.objects.filter(minute__gte=now - WATCHED)
+    return float(recent.aggregate(worst=Max("seconds", default=0.0))["worst"])
+
+
+def forget(*, now: datetime) -> None:
+    """Delete what nobody looks at any more."""
+    ReceiptLag.objects.filter(minute__lt=now - KEPT).delete()

@@ -1,0 +1,75 @@
+"""A broadcast that is stuck: found, and woken by a click, by its seller or by staff.
+
+A click rings the bell again, at once, even where it is silent after a failure, and asks whether a worker
+is there to hear it. It sends nothing itself and changes no row, so it may be pressed any number of
+times: who hears the bell takes what is open, each batch once (I3).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, Q
+
+from engagement import answering, doorbell
+from engagement.chronicle import tell
+from engagement.models import Batch, Broadcast, BroadcastQuerySet
+
+
+class Woken(Enum):
+    """What came of a click."""
+
+    ANSWERED = auto()  # the bell was rung, and a worker is there
+    NOBODY = auto()  # the bell was rung, and no worker answered
+    UNREACHABLE = auto()  # the broker took no bell
+    NOT_NEEDED = auto()  # it moves, it waits for its market's switch, or it has ended
+
+
+def stuck_condition(now: datetime) -> Q:
+    """What holds of a stuck broadcast: admitted, not ended, and no batch of it closed for STUCK_AFTER.
+
+    Where a market's switch is off nothing is stuck: it waits for the switch (D16). Nor where all was handed
+    to a foreign chat, which is asked for its fates in its own time.
+    """
+    since = now - timedelta(seconds=settings.STUCK_AFTER)
+    batches = Batch.objects.filter(
+        week=OuterRef("week"), seller_id=OuterRef("seller_id"), broadcast_id=OuterRef("pk")
+    )
+    moved = batches.filter(closed_at__gt=since)
+    handed = Exists(batches.filter(status__in=Batch.LEASED))
+    untouched = Exists(batches.filter(status__in=Batch.UNTOUCHED))
+    waits = Q(admitted_at__lte=since, ended_at__isnull=True, seller__market__sending_stopped_at__isnull=True)
+    return waits & ~Q(Exists(moved)) & (Q(untouched) | ~Q(handed))
+
+
+def stuck(*, now: datetime) -> BroadcastQuerySet:
+    """Every broadcast that is stuck. Reads the index broadcast_unsettled."""
+    return Broadcast.objects.filter(stuck_condition(now))
+
+
+def is_stuck(broadcast: Broadcast, *, now: datetime) -> bool:
+    """Whether this one is. One query, and none for what is too young for it or has ended."""
+    begun, patience = broadcast.admitted_at, timedelta(seconds=settings.STUCK_AFTER)
+    if begun is None or broadcast.ended_at is not None or now - begun < patience:
+        return False
+    return stuck(now=now).filter(pk=broadcast.pk).exists()
+
+
+def wake(broadcast: Broadcast, *, now: datetime) -> Woken:
+    """Ask for a delivery of what is stuck. Takes less than two seconds, whoever answers or not."""
+    if not is_stuck(broadcast, now=now):
+        return Woken.NOT_NEEDED
+    if not doorbell.ring(doorbell.FOREIGN if broadcast.gateway else doorbell.OWN, despite_silence=True):
+        woken = Woken.UNREACHABLE
+    else:
+        woken = Woken.ANSWERED if answering.worker_answers() else Woken.NOBODY
+    tell("broadcast woken", broadcast=broadcast.pk, seller=broadcast.seller_id, outcome=woken.name.lower())
+    return woken
+
+
+def batches_ahead(broadcast: Broadcast) -> int:
+    """How many open batches of others have their turn before it; 0 when it is its turn."""
+    first = broadcast.batches().filter(status=Batch.Status.OPEN).order_by("turn").values("turn")[:1]
+    return Batch.objects.due().filter(turn__lt=first).count()
