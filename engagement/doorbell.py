@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from celery import current_app
+from django.conf import settings
 from django.db import transaction
 
 logger = logging.getLogger(__name__)
@@ -27,17 +28,37 @@ def ring_on_commit() -> None:
 
 
 def ring() -> bool:
-    """Wake a worker. False when the broker cannot be reached, or was not a moment ago."""
+    """Wake a worker. False when the broker cannot be reached, or was not a moment ago; never raises.
+
+    A connection that died while it was idle (the broker was started again meanwhile) fails at once:
+    then a new one is tried, once. What took its time-out is not tried again.
+    """
     global _silent_until
-    if time.monotonic() < _silent_until:
+    began = time.monotonic()
+    if began < _silent_until:
         return False
     try:
-        current_app.send_task("engagement.tasks.deliver", retry=False, ignore_result=True)
+        try:
+            _send()
+        except Exception:
+            if time.monotonic() - began >= settings.BELL_SECONDS:
+                raise
+            _send()
     except Exception:
         _silent_until = time.monotonic() + SILENT_SECONDS
         logger.warning("The broker did not answer; the sweep will deliver.", exc_info=True)
         return False
     return True
+
+
+def _send() -> None:
+    current_app.send_task(
+        "engagement.tasks.deliver",
+        retry=False,
+        ignore_result=True,
+        timeout=settings.BELL_SECONDS,
+        confirm_timeout=settings.BELL_SECONDS,
+    )
 
 
 @contextmanager
