@@ -103,12 +103,18 @@ INSTALLED_APPS.append("django.forms")
 # --- Database ------------------------------------------------------------------------------
 
 
+# Behind PgBouncer the next transaction may run on another connection of the server: no cursor may outlive its
+# transaction, no statement is prepared (Django's default), and the pooler sets the timeouts (docs/operations.md).
+DATABASE_POOLER = env.bool("DATABASE_POOLER", default=False)
+
+
 def describe_database() -> dict[str, Any]:
     """Give the connection its pool and timeouts, by the kind of process."""
     database: dict[str, Any] = env.db_url("DATABASE_URL", default="postgres://portal@localhost:5432/portal")
     options = database.setdefault("OPTIONS", {})
     # A connection that died meanwhile, as all do with a restarted server, is replaced and not handed out.
     database["CONN_HEALTH_CHECKS"] = True
+    database["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_POOLER
     session: dict[str, str] = {}
     if PROCESS == "web":
         options["pool"] = {"min_size": 1, "max_size": env.int("POOL_SIZE", default=8), "timeout": 5}
@@ -118,7 +124,7 @@ def describe_database() -> dict[str, Any]:
         database["CONN_MAX_AGE"] = 0 if TESTING else 600
         if PROCESS == "worker":
             session = {"idle_in_transaction_session_timeout": "60s"}
-    if session:
+    if session and not DATABASE_POOLER:
         options["options"] = " ".join(f"-c {name}={value}" for name, value in session.items())
     return database
 
