@@ -267,7 +267,7 @@ if PROCESS != "worker":
 # names none takes from all. RabbitMQ keeps them on a majority of its nodes; Redis passes the argument by.
 CELERY_TASK_QUEUES = [
     Queue(name, Exchange(name), routing_key=name, queue_arguments={"x-queue-type": "quorum"})
-    for name in ("doorbells", "weekly")
+    for name in ("doorbells", "receipts", "weekly")
 ]
 CELERY_TASK_DEFAULT_QUEUE = CELERY_TASK_DEFAULT_EXCHANGE = CELERY_TASK_DEFAULT_ROUTING_KEY = "weekly"
 CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
@@ -275,6 +275,7 @@ CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_ROUTES = {
     "engagement.tasks.deliver": {"queue": "doorbells"},
     "engagement.tasks.sweep": {"queue": "doorbells"},
+    "engagement.tasks.apply_receipts": {"queue": "receipts"},
 }
 # However long the broker is away, a worker waits for it.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None

@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from celery import current_app
 from django.conf import settings
@@ -22,12 +23,15 @@ SILENT_SECONDS = 30.0
 _silent_until = 0.0
 
 
-def ring_on_commit() -> None:
-    """Ask for a delivery once the current transaction is committed; never raises."""
-    transaction.on_commit(ring, robust=True)
+DELIVER = "engagement.tasks.deliver"
 
 
-def ring() -> bool:
+def ring_on_commit(task: str = DELIVER) -> None:
+    """Ask for a delivery, or another task, once the current transaction is committed; never raises."""
+    transaction.on_commit(partial(ring, task), robust=True)
+
+
+def ring(task: str = DELIVER) -> bool:
     """Wake a worker. False when the broker cannot be reached, or was not a moment ago; never raises.
 
     A connection that died while it was idle (the broker was started again meanwhile) fails at once:
@@ -39,21 +43,21 @@ def ring() -> bool:
         return False
     try:
         try:
-            _send()
+            _send(task)
         except Exception:
             if time.monotonic() - began >= settings.BELL_SECONDS:
                 raise
-            _send()
+            _send(task)
     except Exception:
         _silent_until = time.monotonic() + SILENT_SECONDS
-        logger.warning("The broker did not answer; the sweep will deliver.", exc_info=True)
+        logger.warning("The broker did not answer; the sweep will do it.", exc_info=True)
         return False
     return True
 
 
-def _send() -> None:
+def _send(task: str) -> None:
     current_app.send_task(
-        "engagement.tasks.deliver",
+        task,
         retry=False,
         ignore_result=True,
         timeout=settings.BELL_SECONDS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from engagement import attribution, broadcasting, doorbell, remembering, settlement, weekly_review
+from engagement import attribution, broadcasting, doorbell, remembering, responses, settlement, weekly_review
 from engagement.delivery import deliver_open_batches
 
 
@@ -21,6 +21,13 @@ def deliver() -> None:
 def sweep() -> None:
     """Find what a lost bell left behind."""
     deliver()
+
+
+@shared_task
+def apply_receipts() -> None:
+    """Apply the receipts that were told; rung for, and as a sweep."""
+    if responses.apply_waiting():
+        doorbell.ring("engagement.tasks.apply_receipts")
 
 
 @shared_task
@@ -42,11 +49,12 @@ def look_back() -> None:
     attribution.look_back(now=timezone.now())
 
 
-@shared_task(soft_time_limit=1800, time_limit=1860)
+@shared_task(soft_time_limit=1500, time_limit=1560)
 def tick() -> None:
     """Run the weekly jobs that are due, then launch the broadcasts whose time has come.
 
-    A refresh of a million sellers in one market takes minutes; the next ticks pass it by.
+    A refresh of a million sellers in one market takes minutes; the next ticks pass it by. RabbitMQ takes
+    a task back from who has not confirmed it after half an hour.
     """
     weekly_review.run_due(now=timezone.now())
     broadcasting.launch_due(now=timezone.now())

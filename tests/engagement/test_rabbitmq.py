@@ -150,7 +150,7 @@ def test_a_bell_wakes_a_worker_over_quorum_queues(start_process, rabbitmq, ringe
     wait_until(lambda: has_ended(broadcast), seconds=60, what="the delivery")
     assert Message.objects.filter(content=broadcast.content).count() == 20
     queues = rabbitmq.control("list_queues", "name", "type", "--no-table-headers").split("\n")
-    assert {"doorbells\tquorum", "weekly\tquorum"} <= set(queues)
+    assert {"doorbells\tquorum", "receipts\tquorum", "weekly\tquorum"} <= set(queues)
     doctor = subprocess.run(
         [sys.executable, "manage.py", "doctor"],
         cwd=settings.BASE_DIR,
