@@ -6,6 +6,7 @@ connection is missed by the next, at once and always.
 """
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -22,7 +23,7 @@ from tests.rabbitmq import find_port
 
 PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 MISSING = "There is no PgBouncer on this machine: apt-get install pgbouncer"
-WEB_TIMEOUTS = "SET statement_timeout = 5000; SET lock_timeout = 2000"
+SAMPLE = Path(__file__).parent.parent / "deploy" / "pgbouncer.ini"
 
 SETTINGS = """
 [databases]
@@ -45,6 +46,13 @@ def is_installed() -> bool:
     return os.access(PROGRAM, os.X_OK)
 
 
+def read_sample(database: str) -> str:
+    """The timeouts that deploy/pgbouncer.ini gives to a database."""
+    found = re.search(rf"^{database} = .*connect_query='(.*)'$", SAMPLE.read_text(), re.MULTILINE)
+    assert found, f"{SAMPLE} has no timeouts for {database}"
+    return found[1]
+
+
 class PgBouncer:
     """The database `database` through the pooler is `url()`; as a web process sees it, `url("web")`."""
 
@@ -52,7 +60,12 @@ class PgBouncer:
         self.folder, self.database, self.size, self.port = folder, database, size, find_port()
         self.log = folder / "pgbouncer.log"
         self.settings = SETTINGS.format(
-            database=database, sockets=sockets, owner=OWNER, port=self.port, size=size, timeouts=WEB_TIMEOUTS
+            database=database,
+            sockets=sockets,
+            owner=OWNER,
+            port=self.port,
+            size=size,
+            timeouts=read_sample("portal_web"),
         )
         self.process: subprocess.Popen[bytes] | None = None
 
