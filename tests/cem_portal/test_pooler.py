@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import connection
 
 from chat.models import Message
-from engagement import broadcasting
+from engagement import broadcasting, doorbell
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
 from tests.marketplace_files import write_files
 from tests.pgbouncer import MISSING, PgBouncer, is_installed
@@ -109,7 +109,8 @@ def test_an_import_goes_through_and_leaves_nothing_in_a_connection(pooler, tmp_p
     assert what_stays(pooler) == set()
 
 
-def test_a_worker_delivers_through_the_pooler(pooler, start_worker):
+def test_a_worker_delivers_through_the_pooler(pooler, start_worker, monkeypatch):
+    monkeypatch.setattr(doorbell, "_silent_until", 0.0)
     seller = SellerFactory()
     open_week(seller, limit=500)
     follow(seller, 30)
