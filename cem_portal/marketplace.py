@@ -48,7 +48,8 @@ def import_marketplace(
             if skip_bad is None:
                 raise _bad_input()
             _write_refused(skip_bad)
-        cursor.execute("DROP TABLE import_row, import_fault")
+        # The functions of `prepare` would stay with the connection, which may be anybody's afterwards.
+        cursor.execute("DISCARD TEMP")
     return loaded
 
 

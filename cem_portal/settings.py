@@ -12,6 +12,7 @@ import environ
 import pghistory
 import pgtrigger
 from csp.constants import NONE, SELF
+from kombu import Exchange, Queue
 
 from cem_portal import logs
 
@@ -105,12 +106,18 @@ INSTALLED_APPS.append("django.forms")
 # --- Database ------------------------------------------------------------------------------
 
 
+# Behind PgBouncer the next transaction may run on another connection of the server: no cursor may outlive its
+# transaction, no statement is prepared (Django's default), and the pooler sets the timeouts (docs/operations.md).
+DATABASE_POOLER = env.bool("DATABASE_POOLER", default=False)
+
+
 def describe_database() -> dict[str, Any]:
     """Give the connection its pool and timeouts, by the kind of process."""
     database: dict[str, Any] = env.db_url("DATABASE_URL", default="postgres://portal@localhost:5432/portal")
     options = database.setdefault("OPTIONS", {})
     # A connection that died meanwhile, as all do with a restarted server, is replaced and not handed out.
     database["CONN_HEALTH_CHECKS"] = True
+    database["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_POOLER
     session: dict[str, str] = {}
     if PROCESS == "web":
         options["pool"] = {"min_size": 1, "max_size": env.int("POOL_SIZE", default=8), "timeout": 5}
@@ -120,7 +127,7 @@ def describe_database() -> dict[str, Any]:
         database["CONN_MAX_AGE"] = 0 if TESTING else 600
         if PROCESS == "worker":
             session = {"idle_in_transaction_session_timeout": "60s"}
-    if session:
+    if session and not DATABASE_POOLER:
         options["options"] = " ".join(f"-c {name}={value}" for name, value in session.items())
     return database
 
@@ -255,20 +262,53 @@ CHAT_GATEWAYS = describe_gateways()
 # After so long a fate that such a chat does not tell stays unknown, and the quota is refunded.
 CHAT_UNKNOWN_HOURS = env.float("CHAT_UNKNOWN_HOURS", default=72.0)
 
-# What rings the bell gives up at once: the sweep does the rest. A worker that waits for work must not.
-BELL_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 3600,
-    "socket_timeout": 0.1,
-    "socket_connect_timeout": 0.1,
-    "retry_on_timeout": False,
-    "max_retries": 0,
-}
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="redis://localhost:6379/0")
-CELERY_BROKER_TRANSPORT_OPTIONS = (
-    {"visibility_timeout": 3600} if PROCESS == "worker" else BELL_TRANSPORT_OPTIONS
-)
+RABBITMQ = CELERY_BROKER_URL.split(":")[0] in ("amqp", "amqps", "pyamqp")
+# A broker that is slow or away costs who rings the bell this long at each step; the sweep does the rest.
+BELL_SECONDS = 0.1
+# It asks each broker that is named (`amqp://one;amqp://two`) once: with kombu's defaults, for ever.
+BELL_RETRIES = CELERY_BROKER_URL.count(";")
+if RABBITMQ:
+    # A bell counts as rung when the queue's majority has it, not when it was written to a socket.
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"confirm_publish": True}
+    BELL_TRANSPORT_OPTIONS = {
+        "connect_timeout": BELL_SECONDS,
+        "read_timeout": BELL_SECONDS,
+        "write_timeout": BELL_SECONDS,
+        "max_retries": BELL_RETRIES,
+    }
+else:
+    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
+    BELL_TRANSPORT_OPTIONS = {
+        "socket_timeout": BELL_SECONDS,
+        "socket_connect_timeout": BELL_SECONDS,
+        "retry_on_timeout": False,
+        "max_retries": BELL_RETRIES,
+    }
+# A worker that waits for work must not give up so soon.
+if PROCESS != "worker":
+    CELERY_BROKER_TRANSPORT_OPTIONS |= BELL_TRANSPORT_OPTIONS
+# One queue for each kind of work, so that a host can be given to one of them: `-Q doorbells`. A worker that
+# names none takes from all. RabbitMQ keeps them on a majority of its nodes; Redis passes the argument by.
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name), routing_key=name, queue_arguments={"x-queue-type": "quorum"})
+    for name in ("doorbells", "foreign", "receipts", "weekly")
+]
+CELERY_TASK_DEFAULT_QUEUE = CELERY_TASK_DEFAULT_EXCHANGE = CELERY_TASK_DEFAULT_ROUTING_KEY = "weekly"
+CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_ROUTES = {
+    "engagement.tasks.deliver": {"queue": "doorbells"},
+    "engagement.tasks.sweep": {"queue": "doorbells"},
+    # a chat that is not ours may be slow: our own never waits behind it
+    "engagement.tasks.deliver_to_foreign_chats": {"queue": "foreign"},
+    "engagement.tasks.apply_receipts": {"queue": "receipts"},
+}
+# However long the broker is away, a worker waits for it.
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
-CELERY_TASK_PUBLISH_RETRY = False
+# Beat keeps one connection, and only a retry renews it; the bell never waits for a second time.
+CELERY_TASK_PUBLISH_RETRY = PROCESS == "beat"
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1

@@ -152,3 +152,18 @@ class Conversation(models.Model):
 
     def __str__(self) -> str:
         return f"conversation with {self.buyer}"
+
+
+class WaitingReceipt(models.Model):
+    """A receipt that was told and is not applied yet. Rows are the queue; a row is gone once it is applied.
+
+    No foreign keys: who is not known is passed over when it is applied. Read by its primary key, oldest first.
+    """
+
+    told_at = models.DateTimeField()
+    kind = models.CharField(max_length=8)
+    seller_id = models.BigIntegerField()
+    buyer_id = models.BigIntegerField()
+    at = models.DateTimeField()
+    content_id = models.BigIntegerField(null=True)
+    through = models.DateTimeField(null=True)

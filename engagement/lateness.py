@@ -1,9 +1,8 @@
 """How late receipts reach us: the time between what a buyer did and the moment at which it counted.
 
-Receipts are applied in the very call that brings them, so there is no queue of our own to measure;
-what can be late is the way to us: a foreign chat that was away, a worker that took no receipts. Each
-late one leaves its delay with the minute in which it was applied, seen by every process. A minute
-without a row had none that was late.
+Either receipts wait as rows that no worker has taken yet, or the way to us was late: a foreign chat that
+was away. Each late one leaves its delay with the minute in which it was applied, seen by every process.
+A minute without a row had none that was late.
 """
 
 from __future__ import annotations
@@ -16,6 +15,8 @@ from datetime import datetime, timedelta
 from django.db import DatabaseError, connection, models, transaction
 from django.db.models import Max
 from django.utils import timezone
+
+from chat.models import WaitingReceipt
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +79,12 @@ def note(oldest: datetime, *, now: datetime) -> None:
 
 
 def worst(*, now: datetime) -> float:
-    """The worst delay of the receipts applied in the last ten minutes, in seconds; 0 when none was late."""
+    """The worst delay, in seconds: of the receipts applied in the last ten minutes, or of the one that has
+    waited longest to be applied. 0 when none was late."""
     recent = ReceiptLag.objects.filter(minute__gte=now - WATCHED)
-    return float(recent.aggregate(worst=Max("seconds", default=0.0))["worst"])
+    applied = float(recent.aggregate(worst=Max("seconds", default=0.0))["worst"])
+    oldest = WaitingReceipt.objects.order_by("pk").values_list("told_at", flat=True).first()
+    return max(applied, (now - oldest).total_seconds()) if oldest else applied
 
 
 def forget(*, now: datetime) -> None:

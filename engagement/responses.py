@@ -6,6 +6,7 @@ only finds the broadcast. Locks: contacts, then batches, each in key order.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import datetime
@@ -13,12 +14,14 @@ from itertools import islice
 
 from django.db import connection, transaction
 
+from chat import intake
 from chat import receipts as chat_receipts
 from chat.models import Message, MessageQuerySet
 from chat.receipts import BatchKey, Counts, Kind, Receipt
 from customers.models import Buyer, Contact
-from engagement import lateness
+from engagement import doorbell, lateness
 
+TURN_SECONDS = 30.0  # a task stays well under its minute
 AT_ONCE = 5000  # receipts a transaction: as many as the chat takes in one statement
 
 # One row a batch: its counters grow by what the arrays say, locked in key order. A content stands
@@ -61,6 +64,29 @@ def apply(receipts: Iterable[Receipt]) -> int:
                 lateness.note_on_commit(min(receipt.at for receipt in part))
         marks += sum(sum(asdict(counts).values()) for counts in gained.values())
     return marks
+
+
+@transaction.atomic
+def accept(receipts: Iterable[Receipt], *, now: datetime) -> int:
+    """Take receipts in, to be applied by a worker within seconds. Returns how many.
+
+    For who tells by thousands, as a marketplace's chat does; a buyer's own click is applied at once.
+    """
+    count = intake.keep(receipts, told_at=now)
+    doorbell.ring_on_commit(doorbell.RECEIPTS)
+    return count
+
+
+def apply_waiting(*, seconds: float = TURN_SECONDS) -> bool:
+    """Apply what was taken in, `AT_ONCE` a transaction; True when time ran out and more may wait."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        with transaction.atomic():
+            taken = intake.take(AT_ONCE)
+            apply(taken)
+        if len(taken) < AT_ONCE:
+            return False
+    return True
 
 
 @transaction.atomic

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
 
 from chat.models import Message
 from engagement.models import Broadcast, Recipient
@@ -79,10 +78,10 @@ def lines(broadcast: Broadcast, recipients: Iterable[Recipient]) -> list[Line]:
 
 
 def all_lines(broadcast: Broadcast) -> Iterator[Line]:
-    """Every line by rank, some hundreds at a time."""
-    rows = broadcast.recipients().select_related("buyer").order_by("rank").iterator(chunk_size=AT_ONCE)
-    while part := list(islice(rows, AT_ONCE)):
-        yield from lines(broadcast, part)
+    """Every line by rank, some hundreds at a time; each time is a query of its own, and no cursor stays open."""
+    rows = broadcast.recipients().select_related("buyer").order_by("rank")
+    for first in range(1, broadcast.selected + 1, AT_ONCE):
+        yield from lines(broadcast, rows.filter(rank__range=(first, first + AT_ONCE - 1)))
 
 
 def _line(recipient: Recipient, message: Message | None, orders: int, *, ended: bool) -> Line:

@@ -12,6 +12,7 @@ from engagement import (
     foreign_delivery,
     lateness,
     remembering,
+    responses,
     settlement,
     weekly_review,
 )
@@ -43,6 +44,13 @@ def sweep() -> None:
 
 
 @shared_task
+def apply_receipts() -> None:
+    """Apply the receipts that were told; rung for, and as a sweep."""
+    if responses.apply_waiting():
+        doorbell.ring(doorbell.RECEIPTS)
+
+
+@shared_task
 def remember() -> None:
     """Let contacts remember the messages of broadcasts that ended. Each minute."""
     remembering.remember_messages()
@@ -62,11 +70,12 @@ def look_back() -> None:
     lateness.forget(now=timezone.now())
 
 
-@shared_task(soft_time_limit=1800, time_limit=1860)
+@shared_task(soft_time_limit=1500, time_limit=1560)
 def tick() -> None:
     """Run the weekly jobs that are due, then launch the broadcasts whose time has come.
 
-    A refresh of a million sellers in one market takes minutes; the next ticks pass it by.
+    A refresh of a million sellers in one market takes minutes; the next ticks pass it by. RabbitMQ takes
+    a task back from who has not confirmed it after half an hour.
     """
     weekly_review.run_due(now=timezone.now())
     broadcasting.launch_due(now=timezone.now())

@@ -53,20 +53,23 @@ def broker(tmp_path: Path) -> Iterator[EmbeddedValkey]:
 
 @pytest.fixture
 def start_process(transactional_db: None, tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start `python …` against the test's own database: `start_process("-m", "celery", …, process="worker")`.
+    """Start `python …` against the test's own database: `start_process("-m", "celery", …, process="worker")`;
+    `inside` names a network namespace to start it in.
 
     Its output goes to `tmp_path / "process-N.log"`. Each process leads a group of its own,
     which is stopped after the test.
     """
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*arguments: str, process: str = "worker", **environment: str) -> subprocess.Popen[bytes]:
+    def start(
+        *arguments: str, process: str = "worker", inside: str = "", **environment: str
+    ) -> subprocess.Popen[bytes]:
         database = connection.settings_dict["NAME"]
         sockets = connection.settings_dict["HOST"]
         log = (tmp_path / f"process-{len(started)}.log").open("ab")
         with log:
             child = subprocess.Popen(
-                [sys.executable, *arguments],
+                [*(("ip", "netns", "exec", inside) if inside else ()), sys.executable, *arguments],
                 cwd=settings.BASE_DIR,
                 env=os.environ
                 | {
@@ -133,10 +136,12 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Where the browser is required, as in CI, a skipped test has failed; but CI may lack the real data."""
+    """Where the browser is required, as in CI, a skipped test has failed; but CI may lack the real data, and
+    the right to make network namespaces."""
     outcome: Any = yield
     report = outcome.get_result()
-    excused = hasattr(report, "wasxfail") or item.get_closest_marker("real_data")
+    lacking = (item.get_closest_marker(name) for name in ("real_data", "namespaces"))
+    excused = hasattr(report, "wasxfail") or any(lacking)
     if BROWSER_REQUIRED and report.skipped and not excused:
         report.outcome = "failed"
         report.longrepr = f"Skipped, where no test may be: {report.longrepr}"

@@ -24,6 +24,7 @@ from cem_portal.demo.reactions import Mailing, Reached, Reactions, Taste
 from cem_portal.demo.street import Street
 from chat.models import Message
 from customers import feed
+from engagement import responses
 from engagement.models import Batch, Broadcast
 
 logger = logging.getLogger(__name__)
@@ -57,7 +58,12 @@ class Live:
         self.coming = Coming()
         self.orders = Orders(self.coming, random=random, label=f"L{self._started:%y%m%d%H%M%S}-", haste=HASTE)
         self.reactions = Reactions(
-            self.coming, self.orders, random=random, speed=speed, since=self._started.timestamp()
+            self.coming,
+            self.orders,
+            random=random,
+            speed=speed,
+            since=self._started.timestamp(),
+            tell=lambda receipts: responses.accept(receipts, now=timezone.now()),
         )
         self.street = Street(self.coming, self.orders, random=random)
 

@@ -69,12 +69,21 @@ class Reactions:
     """Plans what buyers do with messages, and does it when its time has come.
 
     `speed` shortens the time between a message and what it causes: 1 is life. What is not a receipt
-    and was due before `since` (seconds since 1970) was done by whoever was there before.
+    and was due before `since` (seconds since 1970) was done by whoever was there before. `tell` takes
+    the receipts.
     """
 
     def __init__(
-        self, coming: Coming, orders: Orders, *, random: Random, speed: float = 1, since: float = 0
+        self,
+        coming: Coming,
+        orders: Orders,
+        *,
+        random: Random,
+        speed: float = 1,
+        since: float = 0,
+        tell: Callable[[list[Receipt]], object] = responses.apply,
     ) -> None:
+        self._tell = tell
         self._coming, self._orders, self._random = coming, orders, random
         self._speed, self._since = speed, since
         self._receipts: list[tuple[float, int, Receipt]] = []
@@ -204,7 +213,7 @@ class Reactions:
             (claims if receipt.kind == Kind.CLAIMED else receipts).append(receipt)
             done += 1
         if receipts:
-            responses.apply(receipts)
+            self._tell(receipts)
         if claims:
             buyers_choice.claim_vouchers(claims)
         while self._deeds and self._deeds[0][0] <= until and done != at_most:

@@ -12,6 +12,7 @@ from django.db import migrations
 ENTRIES = [
     ("tick", 60, "Run the weekly jobs and launch scheduled broadcasts"),
     ("sweep", max(1, math.ceil(settings.SWEEP_INTERVAL)), "Deliver what a lost bell left behind"),
+    ("apply_receipts", max(1, math.ceil(settings.SWEEP_INTERVAL)), "Apply receipts whose bell was lost"),
     ("remember", 60, "Let contacts remember the messages they got"),
     ("credit_orders", 60, "Credit the orders of the last hours"),
     ("look_back", 3600, "Credit orders reported late, take back cancelled ones"),

@@ -16,7 +16,7 @@ from chat.models import Message
 from customers import feed
 from customers.models import Contact, Order, Signal
 from eligibility.models import Metrics
-from engagement import books
+from engagement import books, responses
 from engagement.broadcasting import launch
 from engagement.delivery import deliver_next_batch
 from engagement.settlement import settle
@@ -52,6 +52,7 @@ def watch(broadcast, minutes):
     """A new process of live buyers, looked at after so many minutes."""
     live = Live(say=lambda text: None, random=Random(1))
     live.tick(now=timezone.now() + timedelta(minutes=minutes))
+    responses.apply_waiting()  # as a worker does
     return broadcast.batches().totals()
 
 

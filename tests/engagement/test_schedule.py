@@ -21,6 +21,7 @@ def test_every_entry_rings_for_a_task_that_stands():
     assert every == {
         "engagement.tasks.tick": 60,
         "engagement.tasks.sweep": settings.SWEEP_INTERVAL,
+        "engagement.tasks.apply_receipts": settings.SWEEP_INTERVAL,
         "engagement.tasks.remember": 60,
         "engagement.tasks.credit_orders": 60,
         "engagement.tasks.look_back": 3600,

@@ -1,0 +1,101 @@
+"""A RabbitMQ of the tests' own, where the machine has one installed: a node with its own name, folder and ports.
+
+It listens on loopback only and keeps its data in its folder. `kill` ends it as `kill -9` does; `start` brings
+it back on the same folder and port, with what its quorum queues hold.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+
+from cem_portal.processes import start_server, stop_server, wait_until
+
+PROGRAMS = Path("/usr/lib/rabbitmq/bin")
+MISSING = "There is no RabbitMQ on this machine: apt-get install rabbitmq-server"
+
+
+def is_installed() -> bool:
+    return (PROGRAMS / "rabbitmq-server").exists()
+
+
+def find_port() -> int:
+    """Find a port on loopback that nobody listens on now."""
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class RabbitMQ:
+    """One node; `url` names it as CELERY_BROKER_URL does."""
+
+    def __init__(self, folder: Path, *, address: str = "127.0.0.1") -> None:
+        self.folder, self.address = folder, address
+        self.port, self.distribution, self.names = find_port(), find_port(), find_port()
+        self.node = f"cem{self.port}@localhost"
+        self.log = folder / "rabbitmq.log"
+        self.processes: list[subprocess.Popen[bytes]] = []
+
+    @property
+    def url(self) -> str:
+        return f"amqp://guest:guest@{self.address}:{self.port}//"
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "plugins").write_text("[].\n")
+        # The user guest may come from another network namespace, too.
+        (self.folder / "rabbitmq.conf").write_text("loopback_users = none\n")
+        names = ["epmd", "-port", str(self.names), "-address", "127.0.0.1"]
+        for command in (names, [str(PROGRAMS / "rabbitmq-server")]):
+            self.processes.append(
+                start_server(["env", *self.environment(), *command], log=self.log, folder=self.folder)
+            )
+        wait_until(self.answers, self.processes[-1], name="RabbitMQ", log=self.log)
+
+    def environment(self) -> list[str]:
+        """Say who and where it is, as `env` takes it."""
+        named = {
+            "HOME": self.folder,  # of the cookie that its tools show
+            "ERL_EPMD_PORT": self.names,
+            "RABBITMQ_NODENAME": self.node,
+            "RABBITMQ_NODE_IP_ADDRESS": self.address,
+            "RABBITMQ_NODE_PORT": self.port,
+            "RABBITMQ_DIST_PORT": self.distribution,
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+            "RABBITMQ_MNESIA_BASE": self.folder / "data",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": self.folder / "rabbitmq.conf",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": self.folder / "plugins",
+        }
+        return [f"{name}={value}" for name, value in named.items()]
+
+    def answers(self) -> bool:
+        try:
+            with closing(socket.create_connection((self.address, self.port), timeout=1)) as probe:
+                probe.sendall(b"AMQP\x00\x00\x09\x01")
+                return bool(probe.recv(1))
+        except OSError:
+            return False
+
+    def control(self, *arguments: str) -> str:
+        """Run `rabbitmqctl`; returns what it printed."""
+        command = ["env", *self.environment(), str(PROGRAMS / "rabbitmqctl"), "--quiet", *arguments]
+        done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def signal(self, sign: signal.Signals) -> None:
+        """Send a signal to the node itself, past the script that started it."""
+        for process in psutil.Process(self.processes[-1].pid).children(recursive=True):
+            if process.name() == "beam.smp":
+                process.send_signal(sign)
+
+    def kill(self) -> None:
+        for process in self.processes:
+            for child in psutil.Process(process.pid).children(recursive=True):
+                os.kill(child.pid, signal.SIGKILL)
+            stop_server(process, signals=(signal.SIGKILL,))
+        self.processes = []
