@@ -10,7 +10,7 @@ from engagement.models import Broadcast
 from tests.factories import PASSWORD, MasterFactory, ProductFactory, follow, open_week
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.slow]
-PATIENCE = 30_000  # milliseconds: a worker needs a while to start
+PATIENCE = 60_000  # milliseconds: a worker needs a while to start
 
 
 def test_from_the_sign_in_to_a_message_that_was_read(live_server, page, browser, start_worker, complaints):

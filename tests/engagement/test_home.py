@@ -90,7 +90,8 @@ def test_a_sub_account_sees_chats_and_no_word_of_engagement(client):
 
 def test_staff_are_told_where_they_work(client):
     client.force_login(StaffFactory())
-    page = client.get("/")
+    assert client.get("/").headers["Location"] == "/admin/"
+    page = client.get("/chat/")
     assert page.status_code == 403
     assert "Staff work in the admin" in page.text
 
