@@ -167,7 +167,6 @@ class Audience:
             ).values_list("pk", "week", "day", "scenario_id", "ended_at")
         )
         return {
-            "earlier": [pk for pk, *_ in rows],
             "weeks": sorted({week for _, week, *_ in rows if week}),
             "today": [pk for pk, _, sent_on, *_ in rows if sent_on == day],
             "mates": [

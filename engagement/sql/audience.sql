@@ -5,34 +5,37 @@
 -- and the choice. `engagement.audience` puts the parts together: flagged, then sizes; or flagged, ranked, one of the
 -- two `chosen`, and a question. {matched} is a QuerySet of contacts as Django compiled it.
 --
--- Indexes: the keys of contacts, buyers and loads; recipient_once_per_broadcast for the earlier broadcasts.
+-- Indexes: the keys of contacts, buyers and loads; recipient_once_per_broadcast.
 
 -- name: flagged
--- What stands in a contact's way. `earlier` holds who is held or was reached by this shop's broadcasts of the day (D2)
--- and by those of this scenario and week (D12): an exception counts until its broadcast is settled. The load is looked up
--- row by row, so that no plan hinges on how large that table was when it was last analysed.
-WITH earlier AS MATERIALIZED (
-    SELECT recipient.buyer_id,
-        count(*) FILTER (WHERE recipient.broadcast_id = ANY(%(today)s)) AS today,
-        bool_or(recipient.broadcast_id = ANY(%(mates)s)) AS held
-    FROM engagement_recipient AS recipient
-    WHERE recipient.week = ANY(%(weeks)s) AND recipient.seller_id = %(seller)s
-        AND recipient.broadcast_id = ANY(%(earlier)s)
-        AND (recipient.outcome IS NULL OR recipient.broadcast_id = ANY(%(unsettled)s))
-    GROUP BY recipient.buyer_id
-), flagged AS (
+-- What stands in a contact's way: enough messages of this shop today (D2), or of all shops (D4); and who is held or was
+-- reached by this scenario this week already (D12): an exception counts until its broadcast is settled.
+--
+-- Looked up row by row, and not joined: a plan must not hinge on what the tables were like when they were last analysed. A week's
+-- partition of recipients begins empty, and a nested loop over two sets of thousands takes seconds.
+WITH flagged AS (
     SELECT contact.*,
         contact.muted_at IS NOT NULL OR buyer.muted_at IS NOT NULL AS muted,
-        coalesce(earlier.today >= %(shop_cap)s, FALSE) AS shop_capped,
+        (
+            SELECT count(*) FROM engagement_recipient AS recipient
+            WHERE recipient.week = ANY(%(weeks)s) AND recipient.seller_id = %(seller)s
+                AND recipient.broadcast_id = ANY(%(today)s) AND recipient.buyer_id = contact.buyer_id
+                AND (recipient.outcome IS NULL OR recipient.broadcast_id = ANY(%(unsettled)s))
+        ) >= %(shop_cap)s AS shop_capped,
         coalesce((
             SELECT load.day = %(day)s AND load.day_count >= %(daily_cap)s
                 OR load.week = %(week)s AND load.week_count >= %(weekly_cap)s
             FROM engagement_buyerload AS load WHERE load.buyer_id = contact.buyer_id
         ), FALSE) AS market_capped,
-        coalesce(earlier.held, FALSE) AS held
+        coalesce((
+            SELECT TRUE FROM engagement_recipient AS recipient
+            WHERE recipient.week = %(week)s AND recipient.seller_id = %(seller)s
+                AND recipient.broadcast_id = ANY(%(mates)s) AND recipient.buyer_id = contact.buyer_id
+                AND (recipient.outcome IS NULL OR recipient.broadcast_id = ANY(%(unsettled)s))
+            LIMIT 1
+        ), FALSE) AS held
     FROM ({matched}) AS contact
     JOIN customers_buyer AS buyer ON buyer.id = contact.buyer_id
-    LEFT JOIN earlier ON earlier.buyer_id = contact.buyer_id
 )
 
 -- name: sizes
@@ -86,20 +89,27 @@ SELECT fits, NOT (muted OR shop_capped OR market_capped) AS clear, count(*) FROM
 )
 
 -- name: chosen_fresh
--- Where nobody is held yet: the best, as far as quota and cap go.
+-- Where nobody is held yet: the best, as far as quota and cap go; and the next best.
 , chosen AS MATERIALIZED (
     SELECT * FROM ranked ORDER BY score DESC, buyer_id LIMIT (SELECT least(room, %(cap)s) FROM totals)
+), left_out AS (
+    SELECT * FROM ranked ORDER BY score DESC, buyer_id OFFSET (SELECT least(room, %(cap)s) FROM totals) LIMIT 1
 )
 
 -- name: chosen_beside_held
--- Those charged already ∪ the best of the others that the quota admits, cut at the cap.
-, chosen AS MATERIALIZED (
-    SELECT buyer_id, held, score, orders, ordered_days, active_days, messages, reads
+-- Those charged already ∪ the best of the others that the quota admits, cut at the cap; and the best of the rest.
+, placed AS MATERIALIZED (
+    SELECT admissible.*,
+        admitted AND row_number() OVER (PARTITION BY admitted ORDER BY score DESC, buyer_id) <= %(cap)s AS is_chosen
     FROM (
-        SELECT ranked.*, row_number() OVER (PARTITION BY held ORDER BY score DESC, buyer_id) AS place FROM ranked
-    ) AS placed
-    WHERE held OR place <= (SELECT room FROM totals)
-    ORDER BY score DESC, buyer_id LIMIT %(cap)s
+        SELECT ranked.*, held OR row_number() OVER (PARTITION BY held ORDER BY score DESC, buyer_id)
+            <= (SELECT room FROM totals) AS admitted
+        FROM ranked
+    ) AS admissible
+), chosen AS MATERIALIZED (
+    SELECT buyer_id, held, score, orders, ordered_days, active_days, messages, reads FROM placed WHERE is_chosen
+), left_out AS (
+    SELECT * FROM placed WHERE NOT is_chosen ORDER BY score DESC, buyer_id LIMIT 1
 )
 
 -- name: waterfall
@@ -136,24 +146,37 @@ WHERE EXISTS (
     WHERE (load.day <> excluded.day OR load.day_count < %(daily_cap)s)
         AND (load.week <> excluded.week OR load.week_count < %(weekly_cap)s)
     RETURNING buyer_id
+), counted AS MATERIALIZED (
+    SELECT (SELECT count(*) FROM chosen) AS planned, (SELECT count(*) FROM loaded) AS selected
+), remaining AS (
+    -- grouped and not joined, for the reason above; and only when somebody was dropped
+    SELECT buyer_id, bool_or(held) AS held, max(score) AS score, max(orders) AS orders,
+        max(ordered_days) AS ordered_days, max(active_days) AS active_days, max(messages) AS messages, max(reads) AS reads
+    FROM (
+        SELECT buyer_id, held, score, orders, ordered_days, active_days, messages, reads, FALSE AS stays FROM chosen
+        UNION ALL
+        SELECT buyer_id, NULL, NULL, NULL, NULL, NULL, NULL, NULL, TRUE FROM loaded
+    ) AS both_lists
+    WHERE (SELECT selected < planned FROM counted)
+    GROUP BY buyer_id HAVING bool_or(stays)
+), taken AS (
+    SELECT * FROM chosen WHERE (SELECT selected = planned FROM counted)
+    UNION ALL
+    SELECT * FROM remaining
 ), admitted AS (
     INSERT INTO engagement_recipient (week, seller_id, broadcast_id, rank, buyer_id, score, orders,
         ordered_days, active_days, messages, reads)
     SELECT %(week)s, %(seller)s, %(broadcast)s, row_number() OVER (ORDER BY score DESC, buyer_id), buyer_id, score,
         orders, ordered_days, active_days, messages, reads
-    FROM chosen JOIN loaded USING (buyer_id)
+    FROM taken
 )
 SELECT matched, muted, capped_by_shop, capped_by_market,
     reachable - held - room AS over_quota,
     greatest(held + room - %(cap)s, 0) AS over_cap,
-    least(held + room, %(cap)s) AS planned,
-    (SELECT count(*) FROM loaded) AS selected,
-    CASE WHEN held = 0 THEN (SELECT count(*) FROM loaded)
-        ELSE (SELECT count(*) FROM chosen JOIN loaded USING (buyer_id) WHERE NOT chosen.held) END AS fresh,
-    CASE WHEN reachable > least(held + room, %(cap)s) THEN (
+    planned, selected,
+    CASE WHEN held = 0 THEN selected ELSE (SELECT count(*) FROM taken WHERE NOT taken.held) END AS fresh,
+    CASE WHEN reachable > planned THEN (
         SELECT json_build_array(buyer_id, score, json_build_array(orders, ordered_days, active_days, messages, reads))
-        FROM ranked
-        WHERE NOT EXISTS (SELECT FROM chosen WHERE chosen.buyer_id = ranked.buyer_id)
-        ORDER BY score DESC, buyer_id LIMIT 1
+        FROM left_out
     )::text END AS left_out
-FROM totals
+FROM totals CROSS JOIN counted

@@ -73,7 +73,7 @@ def test_from_the_sign_in_to_a_message_that_was_read(live_server, page, browser,
     )
     expect(page.get_by_role("row", name="Followers").first).to_contain_text("97")
     page.click(".tabs >> text=Broadcast Performance")
-    expect(page.locator("tfoot")).to_contain_text("33.3 %")
+    expect(page.locator("tfoot")).to_contain_text("33.33 %")
 
 
 def test_enter_in_a_field_of_the_composer_sends_nothing(live_server, page, sign_in):
