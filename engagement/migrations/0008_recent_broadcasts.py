@@ -9,8 +9,10 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = [("engagement", "0007_wake_broadcast")]
     operations = [
+        migrations.RunSQL("SET lock_timeout = '2s'", "SET lock_timeout = '2s'"),
         AddIndexConcurrently(
             model_name="broadcast",
             index=BrinIndex(autosummarize=True, fields=["created_at"], name="broadcast_recent"),
-        )
+        ),
+        migrations.RunSQL("RESET lock_timeout", "RESET lock_timeout"),
     ]

@@ -8,8 +8,10 @@ class Migration(migrations.Migration):
     atomic = False
     dependencies = [("quotas", "0003_audit")]
     operations = [
+        migrations.RunSQL("SET lock_timeout = '2s'", "SET lock_timeout = '2s'"),
         AddIndexConcurrently(
             model_name="ledgerentry",
             index=models.Index(condition=models.Q(("kind", "refund")), fields=["at"], name="ledger_refunds"),
-        )
+        ),
+        migrations.RunSQL("RESET lock_timeout", "RESET lock_timeout"),
     ]
