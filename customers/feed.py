@@ -118,6 +118,7 @@ def _absorb(*, now: datetime) -> Outcome:
         if refused:
             run("drop_refused")
         known = run("drop_known")
+        run("refuse_forgotten")
         known += run("drop_repeated") if repeated else 0
         run("create_contacts", "lock_contacts")
         applied = run("keep_signals")

@@ -294,6 +294,12 @@ class Signal(models.Model):
                 condition=Q(kind__in=["followed", "unfollowed"]),
                 name="signal_follows",
             ),
+            # forgetting: what is past the retention
+            models.Index(
+                fields=["at"],
+                condition=Q(kind__in=["viewed", "cart_added", "cart_removed", "wish_added", "wish_removed"]),
+                name="signal_by_time",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -123,6 +123,14 @@ DELETE FROM feed_signal f USING feed_refusal r WHERE r.n = f.n;
 DELETE FROM feed_signal f USING sellers_seller s, customers_signal k
 WHERE s.id = f.seller_id AND k.market_id = s.market_id AND k.event = f.event;
 
+-- name: refuse_forgotten
+-- Known a moment ago, and forgotten since (`customers.forgetting`): it must not count again.
+WITH forgotten AS (
+    DELETE FROM feed_signal WHERE at < %(now)s - make_interval(months => %(months)s) RETURNING n
+)
+INSERT INTO feed_refusal (n, col, reason)
+SELECT n, 'at', format('The time lies before the %%s months that are kept.', %(months)s) FROM forgotten;
+
 -- name: drop_repeated
 DELETE FROM feed_signal f USING (
     SELECT f.ctid, row_number() OVER (PARTITION BY s.market_id, f.event ORDER BY f.n) AS nth
