@@ -11,6 +11,8 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 from engagement.leases import LEASE, SKEW
 
+SHORTEST_RETENTION = 14  # months
+
 
 @register()
 def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -60,6 +62,14 @@ def check_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
                 f"LOG_LEVEL is {settings.LOG_LEVEL}, which is no level.",
                 hint="Use DEBUG, INFO, WARNING or ERROR.",
                 id="cem_portal.E008",
+            )
+        )
+    if settings.MESSAGE_RETENTION_MONTHS < SHORTEST_RETENTION:
+        found.append(
+            Error(
+                f"MESSAGE_RETENTION_MONTHS must be {SHORTEST_RETENTION} or more.",
+                hint="Orders of a year are still taken back from the broadcasts that they were credited to.",
+                id="cem_portal.E010",
             )
         )
     missing = [name for name, folder in settings.BROWSER_PACKAGES if not Path(folder).is_dir()]

@@ -230,6 +230,9 @@ TIME_ZONE = "UTC"  # each market has its own zone; pages name it
 # Signals older than this are refused: what is purged later must not come in again.
 SIGNAL_RETENTION_MONTHS = env.int("SIGNAL_RETENTION_MONTHS", default=24)
 
+# Whom broadcasts chose, their batches and all messages are kept for so long; then their totals are.
+MESSAGE_RETENTION_MONTHS = env.int("MESSAGE_RETENTION_MONTHS", default=24)
+
 # --- Sending -------------------------------------------------------------------------------
 
 # Sellers' messages may name addresses of these domains, and no others (D1).

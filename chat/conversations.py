@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
 from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Greatest
 
 from chat.models import Content, Conversation, Message
+from chat.partitions import monday_of
 from customers.models import Buyer
 from sellers.models import ChatUser, Seller
 
@@ -55,5 +56,4 @@ def _write(*, seller: Seller, buyer: Buyer, text: str, author: ChatUser | None, 
 
 def week_of_writing(seller: Seller, *, now: datetime) -> date:
     """The local Monday of the day of writing: where a reply's row is kept."""
-    day = seller.market.day(now)
-    return day - timedelta(days=day.weekday())
+    return monday_of(seller.market.day(now))

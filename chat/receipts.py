@@ -5,19 +5,27 @@ Receipts may come late, twice, in any order and by thousands: the messages end t
 the earliest told (never before the sending), and nothing is ever taken back. A read is a watermark:
 it marks all messages of the thread up to it. A click, claim, reply or report is a read of its own
 message too. What `apply` returns counts every message once, when it first gets that mark.
+
+Receipts told by thousands reach back `REACH`, so that they touch the partitions of a few weeks; what one
+person does on a page of ours reaches every message that is kept.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple
 
 from django.db import connection, models, transaction
 
+from chat.partitions import monday_of
+
 AT_ONCE = 5000  # receipts a statement
+REACH = timedelta(weeks=4)  # from the Monday of a receipt back to the oldest week that it marks
+EVER = None  # every week that is kept
+DAY = timedelta(days=1)  # the furthest that a local day is behind the one of UTC
 
 
 class Kind(models.TextChoices):
@@ -33,7 +41,8 @@ class Kind(models.TextChoices):
 class Receipt:
     """One report. A read without `content_id` reaches up to `through`, or else up to `at`.
 
-    All other kinds name the message by its content. Unknown messages are passed over.
+    All other kinds name the message by its content. Unknown messages are passed over, and those of
+    weeks beyond the reach.
     """
 
     kind: Kind
@@ -88,20 +97,22 @@ FOR NO KEY UPDATE
 
 # Finds each contact's messages by the index message_of_buyer. `told` has a row a receipt; `found` a
 # row a message that changes, with the earliest time of each mark; the contact's memory of its reads
-# follows in the same statement. Parameters: arrays of equal length, one element a receipt.
+# follows in the same statement. Parameters: arrays of equal length, one element a receipt (`since` is the
+# oldest week that it reaches), and `first`, the oldest of all, which leaves only its and later partitions to look at.
 MARK = """
 WITH told AS MATERIALIZED (
-    SELECT t.kind, t.seller_id, t.buyer_id, t.content_id, t.at,
+    SELECT t.kind, t.seller_id, t.buyer_id, t.content_id, t.at, t.since,
            CASE WHEN t.kind <> 'read' OR t.through IS NOT NULL THEN t.through
                 WHEN t.content_id IS NULL THEN t.at
                 ELSE (SELECT named.sent_at FROM chat_message AS named
                       WHERE named.buyer_id = t.buyer_id AND named.seller_id = t.seller_id
-                        AND named.content_id = t.content_id)
+                        AND named.content_id = t.content_id AND named.week >= t.since
+                        AND named.week >= %(first)s)
            END AS through
     FROM unnest(
         %(kinds)s::text[], %(sellers)s::bigint[], %(buyers)s::bigint[], %(contents)s::bigint[],
-        %(ats)s::timestamptz[], %(throughs)s::timestamptz[]
-    ) AS t (kind, seller_id, buyer_id, content_id, at, through)
+        %(ats)s::timestamptz[], %(throughs)s::timestamptz[], %(sinces)s::date[]
+    ) AS t (kind, seller_id, buyer_id, content_id, at, through, since)
 ), found AS (
     SELECT m.week, m.seller_id, m.buyer_id, m.content_id,
            min(GREATEST(told.at, m.sent_at)) FILTER (WHERE told.kind <> 'muted') AS read_at,
@@ -119,6 +130,7 @@ WITH told AS MATERIALIZED (
     FROM told
     JOIN chat_message AS m
       ON m.buyer_id = told.buyer_id AND m.seller_id = told.seller_id AND NOT m.from_buyer
+     AND m.week >= told.since AND m.week >= %(first)s
      AND CASE WHEN told.kind = 'read'
               THEN m.sent_at <= told.through AND (m.read_at IS NULL OR m.read_at > told.at)
               ELSE m.content_id = told.content_id END
@@ -134,6 +146,7 @@ WITH told AS MATERIALIZED (
     FROM found
     WHERE m.week = found.week AND m.seller_id = found.seller_id
       AND m.buyer_id = found.buyer_id AND m.content_id = found.content_id
+      AND m.week >= %(first)s
     RETURNING m.week, m.seller_id, m.buyer_id, m.content_id, m.batch, m.read_at,
               found.first_read, found.first_click, found.first_claim, found.first_reply,
               found.first_report, found.first_mute
@@ -163,21 +176,22 @@ ORDER BY week, seller_id, content_id, batch
 """
 
 
-def apply(receipts: Iterable[Receipt]) -> dict[BatchKey, Counts]:
+def apply(receipts: Iterable[Receipt], *, reach: timedelta | None = REACH) -> dict[BatchKey, Counts]:
     """Mark messages by receipts, each `AT_ONCE` of them in a transaction (a part of the caller's).
 
-    Returns what each batch gained, in key order within a transaction; nothing for a repetition.
+    `reach` is whole weeks, or EVER. Returns what each batch gained, in key order within a transaction; nothing for a repetition.
     """
     gained: dict[BatchKey, Counts] = {}
     remaining = iter(receipts)
     while part := tuple(islice(remaining, AT_ONCE)):
-        for key, counts in _apply(part).items():
+        for key, counts in _apply(part, reach=reach).items():
             gained[key] = gained.get(key, Counts()) + counts
     return gained
 
 
 @transaction.atomic
-def _apply(receipts: tuple[Receipt, ...]) -> dict[BatchKey, Counts]:
+def _apply(receipts: tuple[Receipt, ...], *, reach: timedelta | None) -> dict[BatchKey, Counts]:
+    sinces = [reached_from(receipt.at, reach) for receipt in receipts]
     columns: dict[str, Any] = {
         "kinds": [str(receipt.kind) for receipt in receipts],
         "sellers": [receipt.seller_id for receipt in receipts],
@@ -185,11 +199,18 @@ def _apply(receipts: tuple[Receipt, ...]) -> dict[BatchKey, Counts]:
         "contents": [receipt.content_id for receipt in receipts],
         "ats": [receipt.at for receipt in receipts],
         "throughs": [receipt.through for receipt in receipts],
+        "sinces": sinces,
+        "first": min(sinces),
     }
     with connection.cursor() as cursor:
         lock_contacts(receipts)
         cursor.execute(MARK, columns)
         return {BatchKey(*row[:4]): Counts(*row[4:]) for row in cursor.fetchall()}
+
+
+def reached_from(at: datetime, reach: timedelta | None = REACH) -> date:
+    """The oldest week whose messages a receipt of that moment marks."""
+    return date.min if reach is None else monday_of(at.astimezone(UTC).date() - DAY) - reach
 
 
 def lock_contacts(receipts: Iterable[Receipt]) -> None:

@@ -15,10 +15,12 @@ from decimal import Decimal
 
 from django.db import connection
 
+from chat.partitions import monday_of
 from sellers.models import Market
 
 # Starts from the conversations touched in the window (index conversation_inbox), whose messages it
-# finds by message_of_buyer. Parameters: zone, market, sellers (null: all), since, until.
+# finds by message_of_buyer in the partitions of those weeks. Parameters: zone, market, sellers (null: all),
+# first_week (of what was written in the window), since, until.
 MEASURE = """
 SELECT seller_id, count(*), count(*) FILTER (WHERE answered_at > asked_at)
 FROM (
@@ -33,7 +35,7 @@ FROM (
     WHERE seller.market_id = %(market)s
       AND (%(sellers)s::bigint[] IS NULL OR conversation.seller_id = ANY (%(sellers)s::bigint[]))
       AND conversation.last_at >= %(since)s
-      AND message.sent_at >= %(since)s AND message.sent_at < %(until)s
+      AND message.week >= %(first_week)s AND message.sent_at >= %(since)s AND message.sent_at < %(until)s
       AND message.batch IS NULL AND NOT content.automatic
     GROUP BY message.seller_id, message.buyer_id, (message.sent_at AT TIME ZONE %(zone)s)::date
 ) AS inquiry
@@ -85,6 +87,7 @@ def measure(
                 "zone": market.time_zone,
                 "market": market.pk,
                 "sellers": None if sellers is None else sorted(sellers),
+                "first_week": monday_of(market.day(since)),
                 "since": since,
                 "until": end,
             },

@@ -13,6 +13,7 @@ from typing import Any
 from django.db import connection
 
 from chat import response_rate
+from chat.partitions import monday_of
 from eligibility import calendar
 from eligibility.criteria import Criterion, criteria, outlook
 from eligibility.models import Evaluation, Job, Policy, Tier, Weekday
@@ -144,6 +145,7 @@ def _bind(
         "sellers": sellers,
         "as_of": as_of,
         "zone": market.time_zone,
+        "first_week": monday_of(market.day(since)),
         "since": since,
         "until": until,
         "min_rating": policy.min_rating,

@@ -47,13 +47,13 @@ MANY_MUTES = {0.03: "bad", 0.01: "warn"}  # an ordinary broadcast stays below 1 
 
 
 def with_counts(broadcasts: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
-    """Broadcasts with the sums of their batches' counters (I9), and the mute rate to sort by."""
+    """Broadcasts with the sums of their batches' counters, or what those left (I9), and the mute rate."""
     of_one = Batch.objects.filter(
         week=OuterRef("week"), seller_id=OuterRef("seller_id"), broadcast_id=OuterRef("pk")
     )
     sums = {
-        name: Coalesce(Subquery(of_one.values("broadcast_id").annotate(n=Sum(name)).values("n")), 0,
-                       output_field=IntegerField())
+        name: Coalesce(Subquery(of_one.values("broadcast_id").annotate(n=Sum(name)).values("n")),
+                       F(f"totals__{name}"), 0, output_field=IntegerField())
         for name in COUNTED
     }  # fmt: skip
     share = Cast(F("mutes"), FloatField()) / NullIf(F("delivered"), 0)
@@ -263,7 +263,6 @@ class BroadcastAdmin(FilteredExport, ReadOnly):
 
 def _figures(broadcast: Broadcast) -> dict[str, Any]:
     """The stored waterfall, and how far the messages are: by the functions of the seller's own page."""
-    batches = broadcast.batches()
     return {
         "broadcast": broadcast,
         "fall": [
@@ -277,8 +276,7 @@ def _figures(broadcast: Broadcast) -> dict[str, Any]:
         ],
         "progress": progress_of(broadcast, now=timezone.now()),
         "missed": missed_by_reason(broadcast),
-        "batches": batches.count(),
-        "open_batches": batches.filter(status__in=Batch.PENDING).count(),
+        "open_batches": broadcast.batches().filter(status__in=Batch.PENDING).count(),
         "stuck": _why_stuck(broadcast),
     }
 

@@ -12,12 +12,13 @@ from typing import Any
 
 from django.db import connection, transaction
 
+from chat.partitions import monday_of
 from eligibility.models import Policy
 from sellers.models import Market
 
 # Orders paid by a moment and credited to nobody yet, each with the message its buyer read (or
 # clicked) last; the batches that brought them grow in the same statement.
-# Reads order_by_payment, then message_of_buyer once an order.
+# Reads order_by_payment, then message_of_buyer once an order, in the partitions from `week` on.
 CREDIT = """
 WITH touched AS (
     SELECT paid.id, paid.paid_at, touch.content_id, touch.batch,
@@ -32,7 +33,7 @@ WITH touched AS (
             SELECT CASE %(basis)s WHEN 'click' THEN message.clicked_at ELSE message.read_at END
         ) AS marked (at)
         WHERE message.buyer_id = paid.buyer_id AND message.seller_id = paid.seller_id
-          AND message.batch IS NOT NULL
+          AND message.batch IS NOT NULL AND message.week >= %(week)s
           AND marked.at <= paid.paid_at AND marked.at > paid.paid_at - %(window)s
         ORDER BY marked.at DESC, message.content_id DESC
         LIMIT 1
@@ -53,6 +54,7 @@ WITH touched AS (
 ), locked AS MATERIALIZED (
     SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number
     FROM engagement_batch AS batch JOIN gained USING (week, seller_id, broadcast_id, number)
+    WHERE batch.week >= %(week)s
     ORDER BY 1, 2, 3, 4
     FOR NO KEY UPDATE OF batch
 )
@@ -61,15 +63,17 @@ SET sales = batch.sales + gained.sales, gmv = batch.gmv + gained.gmv
 FROM gained JOIN locked USING (week, seller_id, broadcast_id, number)
 WHERE (batch.week, batch.seller_id, batch.broadcast_id, batch.number)
     = (gained.week, gained.seller_id, gained.broadcast_id, gained.number)
+  AND batch.week >= %(week)s
 RETURNING gained.sales
 """
 
-# Credits of orders cancelled or refunded since; their batches shrink in the same statement.
+# Credits of orders cancelled or refunded since; their batches, of `week` and later, shrink in the same statement.
 WITHDRAW = """
 WITH withdrawn AS (
     DELETE FROM engagement_attribution AS credit
-    USING customers_order AS gone
+    USING customers_order AS gone, engagement_broadcast AS cause
     WHERE gone.id = credit.order_id AND gone.cancelled_at IS NOT NULL
+      AND cause.id = credit.broadcast_id AND cause.week >= %(week)s
       AND gone.paid_at > %(since)s AND credit.at > %(since)s
     RETURNING credit.broadcast_id, credit.batch, credit.amount
 ), lost AS (
@@ -80,6 +84,7 @@ WITH withdrawn AS (
 ), locked AS MATERIALIZED (
     SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number
     FROM engagement_batch AS batch JOIN lost USING (week, seller_id, broadcast_id, number)
+    WHERE batch.week >= %(week)s
     ORDER BY 1, 2, 3, 4
     FOR NO KEY UPDATE OF batch
 )
@@ -88,11 +93,16 @@ SET sales = batch.sales - lost.sales, gmv = batch.gmv - lost.gmv
 FROM lost JOIN locked USING (week, seller_id, broadcast_id, number)
 WHERE (batch.week, batch.seller_id, batch.broadcast_id, batch.number)
     = (lost.week, lost.seller_id, lost.broadcast_id, lost.number)
+  AND batch.week >= %(week)s
 RETURNING lost.sales
 """
 
 RECENT = timedelta(hours=2)  # what each minute's look covers
 THOROUGH = timedelta(days=30)  # what each hour's look covers: late reports, cancelled orders
+# How far back the week of admission may lie of what is credited, before the window of the first order, and of
+# what is taken back: so that neither looks at every week that is kept.
+OLDEST_CREDITED = timedelta(weeks=13)
+OLDEST_WITHDRAWN = timedelta(weeks=52)
 
 
 def credit_orders(*, since: datetime, now: datetime) -> int:
@@ -108,13 +118,14 @@ def credit_orders_of(market: Market, *, since: datetime, now: datetime) -> int:
         return 0
     window = timedelta(days=policy.attribution_days)
     bound = {"market": market.pk, "basis": policy.attribution_basis, "window": window}
-    return _run(CREDIT, bound | {"since": since, "now": now})
+    week = monday_of((since - window).date()) - OLDEST_CREDITED
+    return _run(CREDIT, bound | {"week": week, "since": since, "now": now})
 
 
 @transaction.atomic
 def withdraw_cancelled(*, since: datetime) -> int:
     """Take back the credit of cancelled orders that were paid after `since`. Returns how many."""
-    return _run(WITHDRAW, {"since": since})
+    return _run(WITHDRAW, {"week": monday_of(since.date()) - OLDEST_WITHDRAWN, "since": since})
 
 
 def look_back(*, now: datetime) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from operator import attrgetter
 
 from django.db import transaction
@@ -12,7 +12,7 @@ from django.db.models import F
 from chat import conversations
 from chat import receipts as chat_receipts
 from chat.models import Content, Message
-from chat.receipts import Kind, Receipt
+from chat.receipts import EVER, Kind, Receipt, reached_from
 from customers.models import Buyer, Contact, Voucher
 from engagement import responses
 from sellers.models import Seller
@@ -37,13 +37,14 @@ def write_reply(*, buyer: Buyer, seller: Seller, text: str, now: datetime) -> Me
 
     Raises TooManyReplies; then nothing is written.
     """
-    written = Message.objects.filter(buyer=buyer, seller=seller, from_buyer=True)
+    written = Message.objects.filter(buyer=buyer, seller=seller, from_buyer=True, week__gte=reached_from(now))
     if written.filter(sent_at__gt=now - timedelta(minutes=1)).count() >= REPLIES_A_MINUTE:
         raise TooManyReplies
     message = conversations.write_from_buyer(seller=seller, buyer=buyer, text=text, now=now)
     answered = (
         Message.objects.of_broadcasts()
         .filter(seller=seller, buyer=buyer, sent_at__lte=now, sent_at__gt=now - timedelta(days=REPLY_DAYS))
+        .filter(week__gte=reached_from(now))
         .order_by("-sent_at")
         .first()
     )
@@ -78,7 +79,8 @@ def claim_voucher(message: Message, *, now: datetime) -> Voucher:
             raise NotClaimed("This voucher cannot be claimed yet.")
         raise NotClaimed("All of these vouchers have been claimed by others.")
     responses.apply(
-        [Receipt(Kind.CLAIMED, message.seller_id, message.buyer_id, now, content_id=message.content_id)]
+        [Receipt(Kind.CLAIMED, message.seller_id, message.buyer_id, now, content_id=message.content_id)],
+        reach=EVER,
     )
     return voucher
 
@@ -96,7 +98,9 @@ def claim_vouchers(claims: Sequence[Receipt]) -> int:
     rows = Voucher.objects.filter(pk__in=[pk for pk in voucher_of.values() if pk]).order_by("pk")
     vouchers = {voucher.pk: voucher for voucher in rows.select_for_update(no_key=True)}
     messages = Message.objects.filter(
-        seller__in={claim.seller_id for claim in claims}, buyer__in={claim.buyer_id for claim in claims}
+        seller__in={claim.seller_id for claim in claims},
+        buyer__in={claim.buyer_id for claim in claims},
+        week__gte=min((reached_from(claim.at) for claim in claims), default=date.max),
     )
     received = set(messages.filter(content__in=contents).values_list("buyer_id", "content_id"))
     claimed = messages.filter(content__voucher__in=vouchers, claimed_at__isnull=False)

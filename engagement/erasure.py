@@ -82,7 +82,9 @@ def wait_for_open_batches(buyer: Buyer, sellers: list[int]) -> None:
         rank__range=(OuterRef("first_rank"), OuterRef("last_rank")),
         buyer_id=buyer.pk,
     )
-    batches = Batch.objects.filter(Exists(chosen), seller_id__in=sellers, status__in=Batch.PENDING)
+    batches = Batch.objects.under_way().filter(
+        Exists(chosen), seller_id__in=sellers, status__in=Batch.PENDING
+    )
     in_order = batches.order_by("week", "seller_id", "broadcast_id", "number")
     if Batch.Status.HANDED in in_order.select_for_update(of=("self",)).values_list("status", flat=True):
         raise BeingSent

@@ -70,7 +70,7 @@ def claim_expired(gateways: Iterable[str]) -> tuple[Batch, Hold] | None:
 
 def anything_due(gateways: Iterable[str]) -> bool:
     """Whether a batch waits for one of these chats, or for a question to it."""
-    batches = Batch.objects.filter(broadcast__gateway__in=gateways)
+    batches = Batch.objects.under_way().filter(broadcast__gateway__in=gateways)
     return (
         batches.filter(status=Status.OUTBOUND).exists()
         or batches.filter(status__in=Batch.LEASED, lease_until__lte=Now()).exists()
@@ -78,7 +78,7 @@ def anything_due(gateways: Iterable[str]) -> bool:
 
 
 def _unlocked() -> QuerySet[Batch]:
-    return Batch.objects.select_for_update(skip_locked=True, of=("self",))
+    return Batch.objects.under_way().select_for_update(skip_locked=True, of=("self",))
 
 
 def _claim(batch: Batch | None) -> tuple[Batch, Hold] | None:

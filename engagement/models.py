@@ -14,7 +14,7 @@ from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
-from django.db.models import F, Q, Sum
+from django.db.models import F, Max, Min, Q, Sum
 from django.db.models.functions import TruncMinute
 
 from chat.models import Content
@@ -45,6 +45,11 @@ class BroadcastQuerySet(SellerOwned["Broadcast"]):
     def unremembered(self) -> BroadcastQuerySet:
         """Ended broadcasts whose messages the contacts do not remember yet."""
         return self.filter(ended_at__isnull=False, remembered=False)
+
+    def weeks_under_way(self) -> tuple[date, date] | None:
+        """The first and last week of those unsettled: only their partitions can hold open batches."""
+        weeks = self.unsettled().aggregate(first=Min("week"), last=Max("week"))
+        return None if weeks["first"] is None else (weeks["first"], weeks["last"])
 
 
 @pghistory.track(pghistory.UpdateEvent(), fields=["status", "reason", "send_at"], model_name="BroadcastEvent")
@@ -134,11 +139,11 @@ class Broadcast(models.Model):
         indexes = [
             # broadcasting.launch_due: what is due now
             models.Index(fields=["send_at"], condition=Q(status="scheduled"), name="broadcast_due"),
-            # settlement.settle_ended, waking.stuck: admitted and not yet settled
+            # weeks_under_way: the first and last week in which something is unsettled; settle_ended, waking.stuck
             models.Index(
-                fields=["admitted_at"],
+                fields=["week"],
                 condition=Q(admitted_at__isnull=False, ended_at__isnull=True),
-                name="broadcast_unsettled",
+                name="broadcast_under_way",
             ),
             # remembering: ended, and not counted on the contacts
             models.Index(
@@ -228,10 +233,15 @@ class Recipient(models.Model):
 
 
 class BatchQuerySet(models.QuerySet["Batch"]):
+    def under_way(self) -> BatchQuerySet:
+        """Those of the weeks that have something unsettled, which a query of its own asks: none else is pending."""
+        weeks = Broadcast.objects.weeks_under_way()
+        return self.none() if weeks is None else self.filter(week__range=weeks)
+
     def due(self) -> BatchQuerySet:
         """Open batches that may be sent: those of a market whose switch is off wait (D16)."""
         stopped = Market.objects.filter(sending_stopped_at__isnull=False).values("pk")
-        return self.filter(status=Batch.Status.OPEN).exclude(seller__market__in=stopped)
+        return self.under_way().filter(status=Batch.Status.OPEN).exclude(seller__market__in=stopped)
 
     def totals(self) -> dict[str, int]:
         """The sum of every counter over these batches (I9): each page's figures come from here."""
@@ -239,7 +249,28 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         return {name: sums[name] for name in Batch.COUNTERS}
 
 
-class Batch(models.Model):
+class Counters(models.Model):
+    """What came of some recipients: how many were delivered or missed, and what they did (I4, I9)."""
+
+    delivered = models.PositiveIntegerField(default=0)
+    failed = models.PositiveIntegerField(default=0)
+    skipped = models.PositiveIntegerField(default=0)
+    stopped = models.PositiveIntegerField(default=0)
+    unknown = models.PositiveIntegerField(default=0)
+    reads = models.PositiveIntegerField(default=0)
+    clicks = models.PositiveIntegerField(default=0)
+    claims = models.PositiveIntegerField(default=0)
+    replies = models.PositiveIntegerField(default=0)
+    mutes = models.PositiveIntegerField(default=0)
+    reports = models.PositiveIntegerField(default=0)
+    sales = models.PositiveIntegerField(default=0)  # attributed orders (D9)
+    gmv = models.DecimalField(max_digits=32, decimal_places=2, default=0)  # net of vouchers
+
+    class Meta:
+        abstract = True
+
+
+class Batch(Counters):
     """A range of ranks of a broadcast that is sent in one transaction. The row is the queue.
 
     Towards a foreign chat it goes outbound → handed (a worker holds its lease) → unsure (fates are to be
@@ -283,20 +314,6 @@ class Batch(models.Model):
     handed_at = models.DateTimeField(null=True)  # for the first time
     fencing_token = models.PositiveIntegerField(default=0, db_default=0)  # grows with each claim
 
-    delivered = models.PositiveIntegerField(default=0)
-    failed = models.PositiveIntegerField(default=0)
-    skipped = models.PositiveIntegerField(default=0)
-    stopped = models.PositiveIntegerField(default=0)
-    unknown = models.PositiveIntegerField(default=0)
-    reads = models.PositiveIntegerField(default=0)
-    clicks = models.PositiveIntegerField(default=0)
-    claims = models.PositiveIntegerField(default=0)
-    replies = models.PositiveIntegerField(default=0)
-    mutes = models.PositiveIntegerField(default=0)
-    reports = models.PositiveIntegerField(default=0)
-    sales = models.PositiveIntegerField(default=0)  # attributed orders (D9)
-    gmv = models.DecimalField(max_digits=32, decimal_places=2, default=0)  # net of vouchers
-
     objects = BatchQuerySet.as_manager()
 
     class Meta:
@@ -337,6 +354,24 @@ class Batch(models.Model):
     @property
     def size(self) -> int:
         return self.last_rank - self.first_rank + 1
+
+
+class BroadcastTotals(Counters):
+    """What came of a broadcast whose week is no longer kept: written once, before its batches are dropped.
+
+    Its seller, scenario and day stand on the broadcast; `retention` alone writes it.
+    """
+
+    broadcast = models.OneToOneField(
+        Broadcast, on_delete=models.CASCADE, primary_key=True, related_name="totals"
+    )
+    batches = models.PositiveSmallIntegerField()  # how many there were
+    first_delivered_at = models.DateTimeField(null=True)
+    last_delivered_at = models.DateTimeField(null=True)
+    missed = models.JSONField(default=dict)  # {Recipient.Outcome: recipients}
+
+    def __str__(self) -> str:
+        return f"totals of broadcast {self.broadcast_id}"
 
 
 class BuyerLoad(models.Model):

@@ -1,4 +1,7 @@
-"""What came of broadcasts: sums of their batches' counters, and nothing else (I9, design §2.8)."""
+"""What came of broadcasts: sums of their batches' counters, and nothing else (I9, design §2.8).
+
+Of a week that is no longer kept, the totals that its batches left behind (`engagement.retention`).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from typing import Any, Self
 
 from django.db.models import Count, Max, Min, Q, QuerySet, Sum
 
-from engagement.models import Attribution, Batch, Broadcast, BroadcastQuerySet, Recipient
+from engagement.models import Attribution, Batch, Broadcast, BroadcastQuerySet, BroadcastTotals, Recipient
 from quotas.models import LedgerEntry, Quota
 from sellers.models import Seller
 
@@ -69,6 +72,8 @@ class Progress:
     moving: bool  # batches are still open, or not settled yet
     growing: bool  # responses and orders may still come
     moved_at: datetime | None  # the last batch closed, or the admission
+    batches: int
+    kept: bool  # the batches are still there, and who was chosen is still known
 
     @property
     def waiting(self) -> int:
@@ -77,20 +82,23 @@ class Progress:
 
 
 def progress_of(broadcast: Broadcast, *, now: datetime) -> Progress:
-    """How far a broadcast is, in one query."""
+    """How far a broadcast is, in one query; in two when its week is no longer kept."""
     delivered = Q(delivered__gt=0)  # before the sums, which take the names of what they sum
     times = {
         "first": Min("closed_at", filter=delivered),
         "last": Max("closed_at", filter=delivered),
         "closed": Max("closed_at"),
     }
-    sums = broadcast.batches().aggregate(**times, **SUMS)
+    sums = broadcast.batches().aggregate(n=Count("*"), **times, **SUMS)
+    totals = None if sums["n"] else _totals([broadcast]).get(broadcast.pk)
     ended = broadcast.ended_at
     return Progress(
-        figures=Figures.of(sums),
+        figures=Figures.of(vars(totals) if totals else sums),
         selected=broadcast.selected,
-        first_delivered_at=sums["first"],
-        last_delivered_at=sums["last"],
+        first_delivered_at=totals.first_delivered_at if totals else sums["first"],
+        last_delivered_at=totals.last_delivered_at if totals else sums["last"],
+        batches=totals.batches if totals else sums["n"],
+        kept=totals is None,
         moving=broadcast.admitted_at is not None and ended is None,
         growing=ended is None or now - ended < SETTLING,
         moved_at=sums["closed"] or broadcast.admitted_at,
@@ -107,7 +115,7 @@ class Missed:
 
 
 def missed_by_reason(broadcast: Broadcast) -> list[Missed]:
-    """Who was selected and not delivered, by reason, most first."""
+    """Who was selected and not delivered, by reason, most first: from the recipients as long as they are kept."""
     counted = (
         broadcast.recipients()
         .filter(outcome__isnull=False)
@@ -115,8 +123,13 @@ def missed_by_reason(broadcast: Broadcast) -> list[Missed]:
         .annotate(n=Count("*"))
         .order_by("-n", "outcome")
     )
-    ended = broadcast.ended_at is not None
-    return [Missed(outcome, reason_of(outcome, ended=ended), n) for outcome, n in counted]
+    found, ended = list(counted) or _kept_reasons(broadcast), broadcast.ended_at is not None
+    return [Missed(outcome, reason_of(outcome, ended=ended), n) for outcome, n in found]
+
+
+def _kept_reasons(broadcast: Broadcast) -> list[tuple[str, int]]:
+    totals = _totals([broadcast]).get(broadcast.pk)
+    return sorted(totals.missed.items(), key=lambda one: (-one[1], one[0])) if totals else []
 
 
 def reason_of(outcome: str, *, ended: bool) -> str:
@@ -139,8 +152,17 @@ def refunded(broadcast: Broadcast) -> int:
     return int(entries.aggregate(customers=Sum("amount", default=0))["customers"])
 
 
+def _totals(broadcasts: Iterable[Broadcast]) -> dict[int, BroadcastTotals]:
+    """What the dropped weeks left of these broadcasts."""
+    admitted = [each.pk for each in broadcasts if each.week is not None]
+    return BroadcastTotals.objects.in_bulk(admitted) if admitted else {}
+
+
 def figures_by_broadcast(broadcasts: Iterable[Broadcast]) -> dict[int, Figures]:
-    """Each broadcast's figures by its id, in one query; none for what was never admitted."""
+    """Each broadcast's figures by its id, in one query; none for what was never admitted.
+
+    A second query asks for the totals of those whose week is no longer kept, if there are any.
+    """
     admitted = [each for each in broadcasts if each.week is not None]
     if not admitted:
         return {}
@@ -153,7 +175,9 @@ def figures_by_broadcast(broadcasts: Iterable[Broadcast]) -> dict[int, Figures]:
         .values("broadcast_id")
         .annotate(**SUMS)
     )
-    return {row["broadcast_id"]: Figures.of({**row}) for row in rows}
+    found = {row["broadcast_id"]: Figures.of({**row}) for row in rows}
+    dropped = _totals(each for each in admitted if each.pk not in found)
+    return found | {pk: Figures.of(vars(totals)) for pk, totals in dropped.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 
 from django.db import connection, transaction
@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from chat import intake
 from chat import receipts as chat_receipts
 from chat.models import Message, MessageQuerySet
-from chat.receipts import BatchKey, Counts, Kind, Receipt
+from chat.receipts import EVER, REACH, BatchKey, Counts, Kind, Receipt
 from customers.models import Buyer, Contact
 from engagement import doorbell, lateness
 
@@ -25,7 +25,8 @@ TURN_SECONDS = 30.0  # a task stays well under its minute
 AT_ONCE = 5000  # receipts a transaction: as many as the chat takes in one statement
 
 # One row a batch: its counters grow by what the arrays say, locked in key order. A content stands
-# for its broadcast. Reads engagement_broadcast by the unique index on content.
+# for its broadcast. Reads engagement_broadcast by the unique index on content. Parameters: the arrays, and twice
+# the first and last week among them, so that only their partitions are looked at.
 ADD = """
 WITH gained AS (
     SELECT g.*, broadcast.id AS broadcast_id
@@ -37,6 +38,7 @@ WITH gained AS (
     SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number
     FROM engagement_batch AS batch
     JOIN gained USING (week, seller_id, broadcast_id, number)
+    WHERE batch.week BETWEEN %s AND %s
     ORDER BY batch.week, batch.seller_id, batch.broadcast_id, batch.number
     FOR NO KEY UPDATE OF batch
 )
@@ -47,18 +49,20 @@ SET reads = batch.reads + gained.reads, clicks = batch.clicks + gained.clicks,
 FROM locked JOIN gained USING (week, seller_id, broadcast_id, number)
 WHERE batch.week = locked.week AND batch.seller_id = locked.seller_id
   AND batch.broadcast_id = locked.broadcast_id AND batch.number = locked.number
+  AND batch.week BETWEEN %s AND %s
 """
 
 
-def apply(receipts: Iterable[Receipt]) -> int:
+def apply(receipts: Iterable[Receipt], *, reach: timedelta | None = REACH) -> int:
     """Apply receipts, late, twice or out of order. Returns how many marks were new.
 
-    Each `AT_ONCE` of them is a transaction of its own, after which it is noted how late they came.
+    Each `AT_ONCE` of them is a transaction of its own, after which it is noted how late they came. `reach`: how
+    many weeks back they mark, or EVER.
     """
     remaining, marks = iter(receipts), 0
     while part := tuple(islice(remaining, AT_ONCE)):
         with transaction.atomic():
-            gained = chat_receipts.apply(part)
+            gained = chat_receipts.apply(part, reach=reach)
             _add(gained)
             if gained:  # what was told before is not late
                 lateness.note_on_commit(min(receipt.at for receipt in part))
@@ -123,12 +127,14 @@ def _tell_mute(thread: MessageQuerySet, *, at: datetime) -> None:
     """A mute counts for the CEM message last received before it, once however often it is undone."""
     cause = thread.of_broadcasts().filter(sent_at__lte=at).order_by("-sent_at").first()
     if cause is not None:
-        apply([Receipt(Kind.MUTED, cause.seller_id, cause.buyer_id, at, content_id=cause.content_id)])
+        told = Receipt(Kind.MUTED, cause.seller_id, cause.buyer_id, at, content_id=cause.content_id)
+        apply([told], reach=EVER)
 
 
 def _add(gained: Mapping[BatchKey, Counts]) -> None:
     if not gained:
         return
     rows = [(*key, c.reads, c.clicks, c.claims, c.replies, c.reports, c.mutes) for key, c in gained.items()]
+    weeks = (min(key.week for key in gained), max(key.week for key in gained))
     with connection.cursor() as cursor:
-        cursor.execute(ADD, [list(column) for column in zip(*rows, strict=True)])
+        cursor.execute(ADD, [*map(list, zip(*rows, strict=True)), *weeks, *weeks])

@@ -87,8 +87,12 @@ def _release_loads(broadcast: Broadcast) -> None:
 
 def settle_ended(*, now: datetime) -> int:
     """Settle every broadcast that has no open batch left. Returns how many were ended."""
+    weeks = Broadcast.objects.weeks_under_way()
+    if weeks is None:
+        return 0
     open_batches = Batch.objects.filter(
         week=OuterRef("week"),
+        week__range=weeks,
         seller_id=OuterRef("seller_id"),
         broadcast_id=OuterRef("pk"),
         status__in=Batch.PENDING,

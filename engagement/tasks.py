@@ -13,6 +13,7 @@ from engagement import (
     lateness,
     remembering,
     responses,
+    retention,
     settlement,
     weekly_review,
 )
@@ -79,3 +80,9 @@ def tick() -> None:
     """
     weekly_review.run_due(now=timezone.now())
     broadcasting.launch_due(now=timezone.now())
+
+
+@shared_task
+def keep_partitions() -> None:
+    """Make room for the coming weeks, and drop those past the retention. Each ten minutes."""
+    retention.keep(now=timezone.now())

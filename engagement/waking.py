@@ -34,7 +34,7 @@ def stuck_condition(now: datetime) -> Q:
     to a foreign chat, which is asked for its fates in its own time.
     """
     since = now - timedelta(seconds=settings.STUCK_AFTER)
-    batches = Batch.objects.filter(
+    batches = Batch.objects.under_way().filter(
         week=OuterRef("week"), seller_id=OuterRef("seller_id"), broadcast_id=OuterRef("pk")
     )
     moved = batches.filter(closed_at__gt=since)
@@ -45,12 +45,12 @@ def stuck_condition(now: datetime) -> Q:
 
 
 def stuck(*, now: datetime) -> BroadcastQuerySet:
-    """Every broadcast that is stuck. Reads the index broadcast_unsettled."""
+    """Every broadcast that is stuck. Reads the index broadcast_under_way."""
     return Broadcast.objects.filter(stuck_condition(now))
 
 
 def is_stuck(broadcast: Broadcast, *, now: datetime) -> bool:
-    """Whether this one is. One query, and none for what is too young for it or has ended."""
+    """Whether this one is. Two queries, and none for what is too young for it or has ended."""
     begun, patience = broadcast.admitted_at, timedelta(seconds=settings.STUCK_AFTER)
     if begun is None or broadcast.ended_at is not None or now - begun < patience:
         return False

@@ -46,7 +46,7 @@ def job_lags(*, now: datetime) -> dict[tuple[str, str], float]:
 
 def open_batches() -> dict[str, int]:
     """Open batches by market, those of a stopped market too."""
-    counted = Batch.objects.filter(status=Batch.Status.OPEN).values_list("seller__market__code")
+    counted = Batch.objects.under_way().filter(status=Batch.Status.OPEN).values_list("seller__market__code")
     found = dict(counted.annotate(n=Count("number")).order_by())
     return {code: found.get(code, 0) for code in Market.objects.values_list("code", flat=True)}
 

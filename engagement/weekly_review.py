@@ -15,9 +15,10 @@ from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 
 from chat.models import Message
+from chat.partitions import monday_of
 from eligibility import assessment, calendar
 from eligibility.models import Job, Policy
-from engagement import failpoints
+from engagement import failpoints, retention
 from engagement.models import Batch
 from quotas import growth
 from sellers.models import Market
@@ -26,6 +27,7 @@ logger = structlog.get_logger(__name__)
 
 COUNTED_DAYS = timedelta(days=7)  # of deliveries that a read rate looks at (D11)
 TIME_TO_READ = timedelta(hours=24)  # between the last of them and the evaluation
+MOST_DELAY = timedelta(weeks=8)  # between the week of admission and a delivery that is still counted
 
 # Parameters: the moment, week, market. Index: one_evaluation_per_week.
 PUBLISH = """
@@ -53,9 +55,18 @@ def _run_or_log(job: Job, *, now: datetime) -> bool:
         return False
 
 
-@transaction.atomic
 def run(job: Job, *, now: datetime) -> bool:
-    """Run one job of one market and week, whole or not at all. False when it is not to be had."""
+    """Run one job of one market and week, whole or not at all. False when it is not to be had.
+
+    Before a refresh the week's partitions are made: whatever is admitted from then on belongs to it.
+    """
+    if job.kind == Job.Kind.REFRESH:
+        retention.make_room(job.week)
+    return _run(job, now=now)
+
+
+@transaction.atomic
+def _run(job: Job, *, now: datetime) -> bool:
     claimed = calendar.claim(job)
     if claimed is None:
         return False
@@ -101,7 +112,9 @@ def read_rates(market: Market, *, week: date, evaluated_at: datetime) -> QuerySe
     """
     end = evaluated_at - TIME_TO_READ
     days = (end - COUNTED_DAYS, end)
-    closed = Batch.objects.filter(closed_at__gte=days[0], closed_at__lt=days[1])
+    closed = Batch.objects.filter(
+        week__gte=monday_of(days[0].date()) - MOST_DELAY, closed_at__gte=days[0], closed_at__lt=days[1]
+    )
     weeks = list(closed.values_list("week", flat=True).distinct()) or [week]
     counted = Message.objects.of_broadcasts().filter(
         week__in=weeks, seller__market=market, sent_at__gte=days[0], sent_at__lt=days[1]

@@ -8,6 +8,7 @@ from django.db import connection
 
 from chat.models import Content
 from eligibility.models import Evaluation, Job, Policy, Standing, Tier
+from engagement import retention
 from engagement.models import Broadcast
 from quotas.models import LedgerEntry, Quota, Scenario
 from sellers.models import Market, Seller
@@ -70,6 +71,7 @@ def make(*, sellers: int, followers: int) -> list[Broadcast]:
 
 def open_week(shops: list[Seller], *, quota: int) -> list[Broadcast]:
     """Publish the shops' standings, open their quota for followers, and draft a broadcast for each."""
+    retention.make_room(WEEK)  # as the week's refresh does
     _publish(shops)
     scenario = Scenario.objects.get(code="followers")
     quotas = Quota.objects.bulk_create(

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
@@ -72,6 +73,7 @@ def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
         "page": page,
         "lines": selection.lines(broadcast, page.object_list) if page else [],
         "missed_only": missed,
+        "no_longer_kept": f"Who was chosen is kept for {settings.MESSAGE_RETENTION_MONTHS} months. The figures stay.",
         "lowest": selection.lowest_selected(broadcast) if broadcast.admitted_at else None,
         "left_out": selection.first_left_out(broadcast),
         "waterfall": steps.waterfall(broadcast) if broadcast.admitted_at else [],

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 from chat.buyer_links import BrokenLink, ExpiredLink, open_link
 from chat.forms import WriteForm, read_moment
 from chat.models import Message
-from chat.receipts import Kind, Receipt
+from chat.receipts import EVER, Kind, Receipt
 from chat.threads import read_thread
 from customers.models import Buyer, Contact, Product
 from engagement import buyers_choice, responses
@@ -117,7 +117,7 @@ def read(request: HttpRequest, buyer: Buyer, seller_id: int) -> HttpResponse:
     through = read_moment(request.POST.get("through", ""))
     if through is None:
         return HttpResponse("The time is missing.", status=400)
-    responses.apply([Receipt(Kind.READ, seller.pk, buyer.pk, now, through=min(through, now))])
+    responses.apply([Receipt(Kind.READ, seller.pk, buyer.pk, now, through=min(through, now))], reach=EVER)
     return HttpResponse(status=204)
 
 
@@ -147,7 +147,7 @@ def click(request: HttpRequest, buyer: Buyer, seller_id: int, content_id: int) -
     offered = {str(pk): pk for pk in message.content.product_ids}
     product = get_object_or_404(Product, seller_id=seller_id, pk=offered.get(chosen))
     now = timezone.now()
-    responses.apply([Receipt(Kind.CLICKED, seller_id, buyer.pk, now, content_id=content_id)])
+    responses.apply([Receipt(Kind.CLICKED, seller_id, buyer.pk, now, content_id=content_id)], reach=EVER)
     return redirect("buyer-product", _token(request), seller_id, product.pk)
 
 
@@ -181,7 +181,7 @@ def report(request: HttpRequest, buyer: Buyer, seller_id: int, content_id: int) 
     """The buyer reports a message to the marketplace (D6)."""
     _message(buyer, seller_id, content_id)
     now = timezone.now()
-    responses.apply([Receipt(Kind.REPORTED, seller_id, buyer.pk, now, content_id=content_id)])
+    responses.apply([Receipt(Kind.REPORTED, seller_id, buyer.pk, now, content_id=content_id)], reach=EVER)
     messages.success(
         request, "Thank you. The marketplace has your report; the shop does not learn who sent it."
     )

@@ -18,7 +18,8 @@ from eligibility.calendar import current_week, next_refresh
 from eligibility.criteria import Criterion
 from eligibility.criteria import criteria as list_criteria
 from eligibility.models import Evaluation, Standing, Tier
-from engagement.models import Batch, Broadcast
+from engagement.models import Broadcast
+from engagement.performance import Figures, figures_by_broadcast
 from quotas.models import Quota
 from sellers.access import SellerRequest, seller_required, staff_start_in_the_admin
 from sellers.models import ChatUser, Market, Seller
@@ -83,8 +84,8 @@ def sum_up_engagement(seller: Seller, *, now: datetime) -> EngagementCard:
         sending=states["sending"],
         scheduled=states["scheduled"],
         latest=latest,
-        latest_delivered=totals["delivered"],
-        latest_reads=totals["reads"],
+        latest_delivered=totals.delivered,
+        latest_reads=totals.reads,
         evaluation=evaluation,
         criteria=list_criteria(evaluation) if evaluation else [],
         coming=newest if newest and (week is None or newest.week > week) else None,
@@ -92,12 +93,9 @@ def sum_up_engagement(seller: Seller, *, now: datetime) -> EngagementCard:
     )
 
 
-def _totals(broadcast: Broadcast | None) -> dict[str, int]:
-    if broadcast is None or broadcast.week is None:
-        return {"delivered": 0, "reads": 0}
-    return Batch.objects.filter(
-        week=broadcast.week, seller_id=broadcast.seller_id, broadcast_id=broadcast.pk
-    ).totals()
+def _totals(broadcast: Broadcast | None) -> Figures:
+    found = figures_by_broadcast([broadcast] if broadcast else [])
+    return next(iter(found.values()), Figures())
 
 
 @require_safe

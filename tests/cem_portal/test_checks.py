@@ -23,6 +23,7 @@ def test_wrong_settings_are_each_named(settings):
     settings.READY_TICK_AGE = settings.STUCK_AFTER = 0
     settings.METRICS_TOKEN = "guessable"
     settings.LOG_FORMAT, settings.LOG_LEVEL = "xml", "LOUD"
+    settings.MESSAGE_RETENTION_MONTHS = 13
     settings.DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3"}}
     settings.BROWSER_PACKAGES = [("htmx", settings.BASE_DIR / "nowhere")]
     settings.CHAT_GATEWAYS = {"acme": GATEWAY | {"token": ""}}
@@ -36,6 +37,7 @@ def test_wrong_settings_are_each_named(settings):
         "cem_portal.E007",
         "cem_portal.E008",
         "cem_portal.E009",
+        "cem_portal.E010",
         "cem_portal.W001",
     }
 

@@ -25,6 +25,7 @@ def test_every_entry_rings_for_a_task_that_stands():
         "engagement.tasks.remember": 60,
         "engagement.tasks.credit_orders": 60,
         "engagement.tasks.look_back": 3600,
+        "engagement.tasks.keep_partitions": 600,
     }
     assert set(every) <= set(current_app.tasks)
     assert all(entry.expire_seconds == every[entry.task] for entry in entries)
