@@ -14,6 +14,7 @@ from django.db import transaction
 from chat.models import Content
 from eligibility.calendar import current_week
 from eligibility.models import Policy
+from engagement import failpoints
 from engagement.admission import admit, open_batches
 from engagement.audience import Audience, Waterfall
 from engagement.chronicle import about, tell
@@ -65,6 +66,7 @@ def launch(broadcast: Broadcast, *, now: datetime) -> Broadcast:
     except Refused:
         broadcast.refresh_from_db()
         raise
+    failpoints.reach(failpoints.LAUNCH_COMMITTED)
     return broadcast
 
 
@@ -100,6 +102,7 @@ def _launch(broadcast: Broadcast, *, now: datetime) -> None:
         **asdict(fall),
     )
     open_batches(broadcast)
+    failpoints.reach(failpoints.LAUNCH_WRITTEN)
 
 
 def _take_editable(broadcast: Broadcast) -> Broadcast:

@@ -7,6 +7,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q
 
+from engagement import failpoints
 from engagement.chronicle import about, tell
 from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
 from quotas import ledger
@@ -36,6 +37,7 @@ def settle(broadcast: Broadcast, *, now: datetime) -> bool:
     broadcast.save(update_fields=["ended_at", "status"])
     figures = {"status": broadcast.status, "refunded": refunded}
     tell("broadcast settled", broadcast=broadcast.pk, seller=broadcast.seller_id, **figures)
+    failpoints.reach(failpoints.SETTLEMENT_WRITTEN)
     return True
 
 

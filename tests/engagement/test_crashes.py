@@ -74,6 +74,21 @@ def test_failpoints_do_nothing_where_debug_is_off(settings, tmp_path):
     assert token.exists()
 
 
+def test_a_worker_in_production_passes_every_failpoint_by(start_worker, settings, tmp_path):
+    """The control is the test above: the same worker with DEBUG dies at each of them."""
+    settings.BATCH_SIZE = 2
+    broadcast = launch(6)
+    places = [value for name, value in vars(failpoints).items() if name.isupper()]
+    for place in places:
+        (tmp_path / f"{place}.1").touch()
+
+    start_worker(concurrency=1, DEBUG="0", FAILPOINTS=str(tmp_path))
+    wait_until_ended(broadcast, seconds=60)
+
+    assert {f"{place}.1" for place in places} <= {path.name for path in tmp_path.iterdir()}
+    assert Message.objects.count() == 6
+
+
 def test_a_stopped_broker_neither_delays_a_launch_nor_loses_it(start_worker, broker):
     broker.stop()
     before = time.monotonic()
