@@ -14,7 +14,7 @@ endif
 export UV_LINK_MODE ?= copy
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup run reset bench peers pictures test lint format lock manage clean
+.PHONY: help setup run reset bench chaos peers pictures test lint format lock manage clean
 .DEFAULT_GOAL := help
 
 help: ## What there is
@@ -53,6 +53,9 @@ test: setup ## The tests: make test ARGS="tests/quotas -k ledger"
 
 bench: setup ## Measure against plain SQL: make bench ARGS="--quick --json FILE"
 	$(PY) manage.py bench $(ARGS)
+
+chaos: setup ## Break what the portal rests on and look what is lost: make chaos ARGS="--quick"
+	$(PY) manage.py chaos $(ARGS)
 
 peers: setup ## What the bench measures beside the portal: then make bench ARGS=--peers
 	$(PY) -m uv pip install --quiet --python $(PY) --require-hashes -r requirements/peers.txt

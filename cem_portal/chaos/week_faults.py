@@ -1,0 +1,112 @@
+"""What happens to beat: two at once, none for up to 72 hours, clocks that skip and repeat an hour."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time, timedelta
+
+from cem_portal.bench.ground import clear
+from cem_portal.chaos import ground, guards
+from cem_portal.chaos.faults import Fault
+from cem_portal.chaos.stage import Stage, run_at_once
+from eligibility.models import Evaluation, Job, Standing
+from engagement import weekly_review
+from quotas.models import Growth, Quota
+from sellers.models import Market
+
+BEATS = 4
+BEGINNING = datetime(2026, 9, 30, 12, tzinfo=UTC)
+ONE_WEEK = timedelta(days=7)
+# Each market's jobs meet the hour that its clock skips or repeats: in October, November, March, April.
+ZONES: dict[str, dict[str, object]] = {
+    "Asia/Manila": {},
+    "Europe/London": {"evaluation_time": time(1, 30)},
+    "America/New_York": {"evaluation_time": time(1, 30), "refresh_time": time(2, 15)},
+    "Australia/Lord_Howe": {"evaluation_weekday": 5, "refresh_weekday": 6, "refresh_time": time(2, 15)},
+}
+
+
+def open_markets() -> None:
+    """A shop in each of four zones, besides the ground's own market."""
+    for number, (zone, policy) in enumerate(ZONES.items()):
+        ground.open_shops(ground.open_market(f"zone{number}", time_zone=zone, **policy), shops=1, base=100)
+
+
+def tick_at_once(stage: Stage) -> tuple[int, str]:
+    """Four beats tick together, week after week, over clock changes and the year's end."""
+    clear()
+    open_markets()
+    weeks = stage.size.weeks // 2
+    for week in range(weeks):
+        now = BEGINNING + week * ONE_WEEK
+        run_at_once([lambda now=now: weekly_review.run_due(now=now)] * BEATS, clients=BEATS)  # type: ignore[misc]
+        while weekly_review.run_due(now=now):  # a beat that found a market taken passed on
+            pass
+    judge_weeks(stage, until=BEGINNING + (weeks - 1) * ONE_WEEK)
+    return weeks, f"{BEATS} beats at once, {weeks} weeks in 4 zones"
+
+
+def stay_away(stage: Stage) -> tuple[int, str]:
+    """One beat, away for up to 72 hours again and again; sometimes its clock is set back by an hour or 8 days."""
+    clear()
+    open_markets()
+    weeks = stage.size.weeks
+    now, outages = BEGINNING, 0
+    while now < BEGINNING + weeks * ONE_WEEK:
+        weekly_review.run_due(now=now)
+        if stage.chance.random() < 0.2:
+            weekly_review.run_due(now=now - stage.chance.choice((timedelta(hours=1), timedelta(days=8))))
+        outage = stage.chance.random() < 0.6
+        outages += outage
+        now += timedelta(
+            minutes=stage.chance.randint(12 * 60, 72 * 60) if outage else stage.chance.randint(1, 600)
+        )
+    weekly_review.run_due(now=now)
+    judge_weeks(stage, until=now)
+    return (
+        outages,
+        f"beat down for up to 72 h, {weeks} weeks in 4 zones, its clock set back by 1 h and 8 days",
+    )
+
+
+def judge_weeks(stage: Stage, *, until: datetime) -> None:
+    """Every market has every week since its first, each job done once, and what the jobs write once."""
+    for market in Market.objects.all():
+        due = Job.objects.filter(market=market, due_at__lte=until)
+        missing = due.filter(done_at__isnull=True).count() + gaps(market)
+        for model, kind in (
+            (Evaluation, "evaluation"),
+            (Standing, "refresh"),
+            (Growth, "refresh"),
+            (Quota, "refresh"),
+        ):
+            weeks = set(due.filter(kind=kind).values_list("week", flat=True))
+            written = set(model._default_manager.filter(seller__market=market).values_list("week", flat=True))
+            missing += len(weeks ^ written)
+        if missing:
+            stage.surprises.append(f"{missing} weeks of {market} have not what they should")
+
+
+def gaps(market: Market) -> int:
+    """How many Mondays lie between the first and the last job that have no job."""
+    weeks: set[date] = set(Job.objects.filter(market=market).values_list("week", flat=True))
+    return (max(weeks) - min(weeks)) // ONE_WEEK + 1 - len(weeks) if weeks else 1
+
+
+@contextmanager
+def without_claim(stage: Stage) -> Iterator[None]:
+    with guards.without_claim():
+        yield
+
+
+@contextmanager
+def without_catching_up(stage: Stage) -> Iterator[None]:
+    with guards.without_catching_up():
+        yield
+
+
+FAULTS = (
+    Fault("beats-at-once", "the job's lock, and the keys", tick_at_once, without_claim),
+    Fault("beat-away", "a row for every week that is due", stay_away, without_catching_up),
+)

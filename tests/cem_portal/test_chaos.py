@@ -1,0 +1,169 @@
+"""Chaos itself: the quick suite as `make chaos` runs it, and that its checker and its verdict can fail."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.db import IntegrityError
+
+from cem_portal.chaos import guards, suite
+from cem_portal.chaos.checker import Findings, check
+from cem_portal.chaos.faults import Outcome
+from chat.models import Message
+from engagement import broadcasting, delivery
+from engagement.models import Batch, BuyerLoad, Recipient
+from engagement.settlement import settle_ended
+from quotas.models import Quota
+from tests.factories import NOW, BroadcastFactory, ContactFactory, SellerFactory, follow, open_week
+
+
+def run_manage(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=settings.BASE_DIR,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(580)
+def test_the_quick_suite_finds_nothing_and_every_control_fails(tmp_path):
+    ran = run_manage("manage.py", "chaos", "--quick", "--seed", "7", PORTAL_DATA=str(tmp_path))
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr[-3000:]
+    line = json.loads(ran.stdout.splitlines()[-1])
+    assert line == {
+        "seed": 7,
+        "faults": len(suite.FAULTS),
+        "lost": 0,
+        "unexpected": 0,
+        "duplicates": 0,
+        "ledger_off": 0,
+        "controls_failed_as_they_must": len(suite.FAULTS),
+    }
+    assert not list(tmp_path.iterdir()), "the servers' folder is gone"
+
+
+def outcome(found, control):
+    return Outcome(suite.FAULTS[0], 1, "it struck", found, control, 1.0)
+
+
+def verdict(*outcomes):
+    return suite.passed(suite.sum_up(outcomes), outcomes)
+
+
+def test_the_suite_passes_when_nothing_is_wrong_and_every_control_failed():
+    assert verdict(outcome(Findings(), Findings(lost=1)), outcome(Findings(), Findings(duplicates=1)))
+
+
+def test_a_control_that_passes_fails_the_suite():
+    assert not verdict(outcome(Findings(), Findings(lost=1)), outcome(Findings(), Findings()))
+
+
+@pytest.mark.parametrize("wrong", ["lost", "unexpected", "duplicates", "ledger_off"])
+def test_one_figure_that_is_not_zero_fails_the_suite(wrong):
+    assert not verdict(outcome(Findings(**{wrong: 1}), Findings(lost=1)))
+
+
+@pytest.fixture
+def sent(db):
+    """A broadcast to three followers, sent and settled."""
+    seller = SellerFactory()
+    open_week(seller, limit=500)
+    follow(seller, 3)
+    broadcast = broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
+    while delivery.deliver_next_batch(now=NOW):
+        pass
+    settle_ended(now=NOW)
+    return broadcast
+
+
+def test_the_checker_finds_nothing_where_nothing_happened(sent):
+    assert check([sent.pk]).well
+
+
+def test_the_checker_counts_a_recipient_without_a_message(sent):
+    Message.objects.filter(content=sent.content).first().delete()
+    assert check([sent.pk]).lost == 1
+
+
+def test_the_checker_counts_an_acknowledged_broadcast_that_never_went_out(sent):
+    draft = BroadcastFactory(seller=sent.seller)
+    assert check([sent.pk, draft.pk]).lost == 1
+
+
+def test_the_checker_counts_a_broadcast_that_never_ends(sent):
+    type(sent).objects.filter(pk=sent.pk).update(ended_at=None)
+    assert check([sent.pk]).lost == 1
+
+
+def test_the_checker_counts_a_message_to_somebody_who_was_not_chosen(sent):
+    stranger = ContactFactory(seller=sent.seller)
+    message = Message.objects.filter(content=sent.content).first()
+    Message.objects.filter(pk=message.pk).update(buyer_id=stranger.buyer_id)
+    found = check([sent.pk])
+    assert (found.lost, found.unexpected) == (1, 1)
+
+
+def test_the_checker_counts_a_message_to_somebody_who_was_booked_as_skipped(sent):
+    Recipient.objects.filter(broadcast_id=sent.pk, rank=1).update(outcome="muted")
+    assert check([sent.pk]).unexpected == 1
+
+
+def test_the_checker_counts_a_second_message(sent):
+    """Its key lets no second one into the same week: here it stands in another."""
+    first = Message.objects.filter(content=sent.content).first()
+    names = [field.attname for field in Message._meta.concrete_fields]
+    Message.objects.create(**{name: getattr(first, name) for name in names} | {"week": date(2026, 11, 9)})
+    assert check([sent.pk]).duplicates == 1
+
+
+def test_the_checker_counts_what_the_ledger_does_not_know(sent):
+    Quota.objects.filter(seller=sent.seller, scenario=sent.scenario).update(used=2)
+    assert check([sent.pk]).ledger_off
+
+
+def test_the_checker_counts_a_buyers_load_that_is_off(sent):
+    BuyerLoad.objects.filter(buyer_id=Recipient.objects.first().buyer_id).update(week_count=7)
+    assert check([sent.pk]).ledger_off == 1
+
+
+def test_the_checker_counts_a_counter_that_is_off(sent):
+    Batch.objects.update(clicks=1)
+    assert check([sent.pk]).ledger_off == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_dropped_constraint_comes_back():
+    def oversell():
+        seller = SellerFactory()
+        open_week(seller, limit=1)
+        Quota.objects.filter(seller=seller).update(used=5)
+        return check([])
+
+    with guards.without_constraint("quotas_quota", "quota_used_within_limit"):
+        assert oversell().ledger_off
+    with pytest.raises(IntegrityError):
+        oversell()
+
+
+def test_a_worker_without_a_guard_refuses_to_start_in_production():
+    ran = run_manage("-c", "import cem_portal.chaos.worker", DEBUG="0", CHAOS_WITHOUT="batch-transaction")
+    assert ran.returncode == 1
+    assert "in production nothing takes a guard away" in ran.stderr
+
+
+def test_nothing_of_the_portal_imports_chaos_but_its_own_command():
+    own = ("cem_portal/chaos/", "cem_portal/management/commands/chaos.py")
+    for app in ("cem_portal", "engagement", "quotas", "eligibility", "chat", "customers", "sellers"):
+        for file in Path(settings.BASE_DIR, app).rglob("*.py"):
+            name = str(file.relative_to(settings.BASE_DIR))
+            assert name.startswith(own) or "cem_portal.chaos" not in file.read_text(), name
