@@ -33,7 +33,7 @@ def run_manage(*arguments, **environment):
     )
 
 
-@pytest.mark.slow
+@pytest.mark.unsteady
 @pytest.mark.timeout(580)
 def test_the_quick_suite_finds_nothing_and_every_control_fails(tmp_path):
     ran = run_manage("manage.py", "chaos", "--quick", "--seed", "7", PORTAL_DATA=str(tmp_path))

@@ -3,7 +3,9 @@ import { createInterface } from "node:readline";
 import { run } from "graphile-worker";
 import pg from "pg";
 
-const pool = new pg.Pool({ max: 12 });
+const pool = new pg.Pool({ max: 28 });
+pool.on("error", () => {});
+pool.on("connect", (client) => client.on("error", () => {}));
 const preset = {
   worker: {
     pgPool: pool,
@@ -18,9 +20,10 @@ const left = async () => Number((await pool.query("SELECT count(*) FROM graphile
 
 await left();
 console.log("ready");
-for await (const _line of createInterface({ input: process.stdin })) break;
+const lines = createInterface({ input: process.stdin });
+await new Promise((resolve) => lines.once("line", resolve));
 const runner = await run({ preset, pgPool: pool, taskList: { empty: async () => {} }, noHandleSignals: true });
 while ((await left()) > 0) await new Promise((resolve) => setTimeout(resolve, 20));
-console.log("done");
+await new Promise((resolve) => process.stdout.write("done\n", resolve));
 await runner.stop();
 process.exit(0);

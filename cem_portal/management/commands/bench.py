@@ -49,6 +49,7 @@ class Command(BaseCommand):
                 valkey.start()
                 servers = {"DATABASE_URL": postgres.django_url(), "CELERY_BROKER_URL": valkey.url()}
                 own = {INSIDE: "1", "PORTAL_PROCESS": "worker", "STATIC_ROOT": str(data / "static")}
+                own |= {"LOG_LEVEL": "WARNING"}  # a line a launch would stand in the table
                 environment = os.environ | servers | own
                 done = subprocess.run(
                     [sys.executable, "manage.py", *arguments],
