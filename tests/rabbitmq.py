@@ -68,6 +68,8 @@ class RabbitMQ:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "RABBITMQ_MNESIA_BASE": self.folder / "data",
             "RABBITMQ_LOGS": "-",
+            "RABBITMQ_LOG_BASE": self.folder / "log",  # the upgrade log and a crash dump: not under /var/log
+            "ERL_CRASH_DUMP": self.folder / "erl_crash.dump",
             "RABBITMQ_CONFIG_FILE": self.folder / "rabbitmq.conf",
             "RABBITMQ_ENABLED_PLUGINS_FILE": self.folder / "plugins",
         }
