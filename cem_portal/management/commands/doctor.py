@@ -7,13 +7,13 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from cem_portal import heartbeat
 from cem_portal.celery import app
+from cem_portal.upgrading import CannotUpgrade, count_missing
 from engagement import waking, watching
 from engagement.models import Broadcast
 from sellers.models import Market
@@ -77,12 +77,13 @@ def examine_database() -> Finding:
 
 def examine_migrations() -> Finding:
     try:
-        executor = MigrationExecutor(connection)
-        plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        missing = count_missing()
+    except CannotUpgrade as error:
+        return Finding("migrations", False, "of another version of the portal", str(error))
     except DatabaseError as error:
         return Finding("migrations", False, first_line(error), "Look at the database's log.")
-    if plan:
-        return Finding("migrations", False, f"{len(plan):,} not applied", 'Run `make manage ARGS="migrate"`.')
+    if missing:
+        return Finding("migrations", False, f"{missing:,} not applied", 'Run `make manage ARGS="migrate"`.')
     return Finding("migrations", True, "all applied")
 
 

@@ -10,11 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import call_command, get_commands
-from django.core.management.base import BaseCommand
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
+from django.core.management.base import BaseCommand, CommandError
 
 from cem_portal.marks import mark_static
+from cem_portal.upgrading import CannotUpgrade, count_missing
 
 # Exists while the demo is being loaded: a start that finds it begins with an empty database again.
 UNFINISHED_DEMO = "demo-unfinished"
@@ -46,8 +45,11 @@ class Command(BaseCommand):
             report.write_text(json.dumps(found))
 
     def migrate(self) -> None:
-        executor = MigrationExecutor(connection)
-        if executor.migration_plan(executor.loader.graph.leaf_nodes()):
+        try:
+            missing = count_missing()
+        except CannotUpgrade as error:
+            raise CommandError(str(error)) from error
+        if missing:
             self.stdout.write("Bringing the database up to date …")
             call_command("migrate", interactive=False, verbosity=0)
 

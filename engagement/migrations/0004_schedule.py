@@ -1,4 +1,4 @@
-"""What beat rings for: the tick each minute, the sweep each SWEEP_INTERVAL seconds.
+"""What beat rings for: the tick each minute, the sweep each SWEEP_INTERVAL seconds, and rarer ones.
 
 An entry that no worker took before the next one is dropped: rows are the queue, nothing is lost.
 """
@@ -16,6 +16,7 @@ ENTRIES = [
     ("remember", 60, "Let contacts remember the messages they got"),
     ("credit_orders", 60, "Credit the orders of the last hours"),
     ("look_back", 3600, "Credit orders reported late, take back cancelled ones"),
+    ("keep_partitions", 600, "Make room for the coming weeks, drop the oldest"),
 ]
 
 
@@ -41,7 +42,7 @@ def remove(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("engagement", "0002_audit"),
+        ("engagement", "0003_default_partitions"),
         ("django_celery_beat", "0018_improve_crontab_helptext"),
     ]
     operations = [migrations.RunPython(create, remove)]
