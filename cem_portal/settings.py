@@ -1,4 +1,7 @@
-"""The one settings file, driven by the environment. docs/operations.md lists the variables.
+"""The settings, driven by the environment. docs/operations.md lists the variables.
+
+What the environment does not change of Celery stands in `queueing`, what it says of servers is put
+together in `connections`.
 
 `make run` writes the addresses of its own servers to `.data/environment`, so that
 `manage.py` reaches them from another terminal.
@@ -6,15 +9,16 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import environ
 import pghistory
 import pgtrigger
 from csp.constants import NONE, SELF
-from kombu import Exchange, Queue
 
 from cem_portal import logs
+from cem_portal.connections import describe_database, describe_gateways
+from cem_portal.queueing import *  # noqa: F403 -- every CELERY_… that no variable changes
+from cem_portal.queueing import describe_transport
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -109,30 +113,7 @@ INSTALLED_APPS.append("django.forms")
 # Behind PgBouncer the next transaction may run on another connection of the server: no cursor may outlive its
 # transaction, no statement is prepared (Django's default), and the pooler sets the timeouts (docs/operations.md).
 DATABASE_POOLER = env.bool("DATABASE_POOLER", default=False)
-
-
-def describe_database() -> dict[str, Any]:
-    """Give the connection its pool and timeouts, by the kind of process."""
-    database: dict[str, Any] = env.db_url("DATABASE_URL", default="postgres://portal@localhost:5432/portal")
-    options = database.setdefault("OPTIONS", {})
-    # A connection that died meanwhile, as all do with a restarted server, is replaced and not handed out.
-    database["CONN_HEALTH_CHECKS"] = True
-    database["DISABLE_SERVER_SIDE_CURSORS"] = DATABASE_POOLER
-    session: dict[str, str] = {}
-    if PROCESS == "web":
-        options["pool"] = {"min_size": 1, "max_size": env.int("POOL_SIZE", default=8), "timeout": 5}
-        session = {"statement_timeout": "5s", "lock_timeout": "2s"}
-    else:
-        # A worker keeps its connection; one that hangs in a transaction loses it.
-        database["CONN_MAX_AGE"] = 0 if TESTING else 600
-        if PROCESS == "worker":
-            session = {"idle_in_transaction_session_timeout": "60s"}
-    if session and not DATABASE_POOLER:
-        options["options"] = " ".join(f"-c {name}={value}" for name, value in session.items())
-    return database
-
-
-DATABASES = {"default": describe_database()}
+DATABASES = {"default": describe_database(env, process=PROCESS, pooler=DATABASE_POOLER)}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Who signs in --------------------------------------------------------------------------
@@ -244,87 +225,19 @@ SWEEP_INTERVAL = env.float("SWEEP_INTERVAL", default=30.0)
 # A folder that says where a test kills the worker (engagement.failpoints); nothing where DEBUG is off.
 FAILPOINTS = env.str("FAILPOINTS", default="")
 
-
-def describe_gateways() -> dict[str, dict[str, Any]]:
-    """The foreign chats that CHAT_GATEWAYS names, each by its own CHAT_GATEWAY_NAME_… variables."""
-    found = {}
-    for name in env.list("CHAT_GATEWAYS", default=[]):
-        prefix = f"CHAT_GATEWAY_{name.upper()}"
-        found[name] = {
-            "url": env.str(f"{prefix}_URL", default=""),
-            "token": env.str(f"{prefix}_TOKEN", default=""),
-            "timeout": env.float(f"{prefix}_TIMEOUT", default=10.0),
-            "at_once": env.int(f"{prefix}_AT_ONCE", default=200),
-            "observes_reads": env.bool(f"{prefix}_READS", default=True),
-        }
-    return found
-
-
 # Chats that are not our own; a market names the one that carries its broadcasts (chat.gateways).
-CHAT_GATEWAYS = describe_gateways()
+CHAT_GATEWAYS = describe_gateways(env)
 # After so long a fate that such a chat does not tell stays unknown, and the quota is refunded.
 CHAT_UNKNOWN_HOURS = env.float("CHAT_UNKNOWN_HOURS", default=72.0)
 
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="redis://localhost:6379/0")
-RABBITMQ = CELERY_BROKER_URL.split(":")[0] in ("amqp", "amqps", "pyamqp")
 # A broker that is slow or away costs who rings the bell this long at each step; the sweep does the rest.
 BELL_SECONDS = 0.1
-# It asks each broker that is named (`amqp://one;amqp://two`) once: with kombu's defaults, for ever.
-BELL_RETRIES = CELERY_BROKER_URL.count(";")
-if RABBITMQ:
-    # A bell counts as rung when the queue's majority has it, not when it was written to a socket.
-    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, Any] = {"confirm_publish": True}
-    BELL_TRANSPORT_OPTIONS = {
-        "connect_timeout": BELL_SECONDS,
-        "read_timeout": BELL_SECONDS,
-        "write_timeout": BELL_SECONDS,
-        "max_retries": BELL_RETRIES,
-    }
-else:
-    CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 3600}
-    BELL_TRANSPORT_OPTIONS = {
-        "socket_timeout": BELL_SECONDS,
-        "socket_connect_timeout": BELL_SECONDS,
-        "retry_on_timeout": False,
-        "max_retries": BELL_RETRIES,
-    }
-# A worker that waits for work must not give up so soon.
-if PROCESS != "worker":
-    CELERY_BROKER_TRANSPORT_OPTIONS |= BELL_TRANSPORT_OPTIONS
-# One queue for each kind of work, so that a host can be given to one of them: `-Q doorbells`. A worker that
-# names none takes from all. RabbitMQ keeps them on a majority of its nodes; Redis passes the argument by.
-CELERY_TASK_QUEUES = [
-    Queue(name, Exchange(name), routing_key=name, queue_arguments={"x-queue-type": "quorum"})
-    for name in ("doorbells", "foreign", "receipts", "weekly")
-]
-CELERY_TASK_DEFAULT_QUEUE = CELERY_TASK_DEFAULT_EXCHANGE = CELERY_TASK_DEFAULT_ROUTING_KEY = "weekly"
-CELERY_TASK_DEFAULT_QUEUE_TYPE = "quorum"
-CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_ROUTES = {
-    "engagement.tasks.deliver": {"queue": "doorbells"},
-    "engagement.tasks.sweep": {"queue": "doorbells"},
-    # a chat that is not ours may be slow: our own never waits behind it
-    "engagement.tasks.deliver_to_foreign_chats": {"queue": "foreign"},
-    "engagement.tasks.apply_receipts": {"queue": "receipts"},
-}
-# However long the broker is away, a worker waits for it.
-CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = describe_transport(
+    CELERY_BROKER_URL, process=PROCESS, bell_seconds=BELL_SECONDS
+)
 # Beat keeps one connection, and only a retry renews it; the bell never waits for a second time.
 CELERY_TASK_PUBLISH_RETRY = PROCESS == "beat"
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
-CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_SERIALIZER = "json"
-CELERY_RESULT_SERIALIZER = "json"
-CELERY_ACCEPT_CONTENT = ["json"]
-CELERY_TASK_SOFT_TIME_LIMIT = 240
-CELERY_TASK_TIME_LIMIT = 300
-CELERY_TIMEZONE = "UTC"
-CELERY_BEAT_SCHEDULER = "django_celery_beat.schedulers:DatabaseScheduler"
-# Beat notes each run at once, so that `manage.py doctor` sees the last tick.
-CELERY_BEAT_SYNC_EVERY = 1
 
 # --- Seen from outside ---------------------------------------------------------------------
 
