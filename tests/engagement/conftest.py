@@ -1,11 +1,13 @@
-"""A signed-in master account at a fixed noon, for the tests of the Engagement Center's pages."""
+"""A signed-in master account at a fixed noon, for the tests of the Engagement Center's pages; a foreign chat."""
 
 import pytest
 import time_machine
 
 from eligibility.models import Tier
+from tests.engagement.foreign import shorten_leases
 from tests.engagement.pages import sign_in
 from tests.factories import NOW
+from tests.recording_chat import RecordingChat
 
 
 @pytest.fixture
@@ -19,3 +21,18 @@ def noon():
 def master(client, noon):
     """The signed-in master account of a shop with advance access and 500 of every quota."""
     return sign_in(client, tier=Tier.ADVANCE)
+
+
+@pytest.fixture
+def chat(settings, monkeypatch):
+    """The foreign chat "acme", which the settings describe, with leases short enough to wait for."""
+    chat = RecordingChat()
+    settings.CHAT_GATEWAYS = {"acme": chat.settings()}
+    shorten_leases(monkeypatch)
+    yield chat
+    chat.stop()
+
+
+@pytest.fixture
+def small_batches(settings):
+    settings.BATCH_SIZE = 4

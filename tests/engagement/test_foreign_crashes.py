@@ -14,13 +14,12 @@ from tests.engagement.foreign import (
     differences,
     launch_abroad,
     none_differ,
-    shorten_leases,
     work,
     work_until,
 )
-from tests.recording_chat import TOKEN, RecordingChat
+from tests.recording_chat import TOKEN
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("chat", "small_batches")]
 PLACES = (
     failpoints.BATCH_CLAIMED,
     failpoints.CHAT_ANSWERED,
@@ -28,20 +27,6 @@ PLACES = (
     failpoints.FATES_WRITTEN,
 )
 KILLED_AT_EACH = 2
-
-
-@pytest.fixture
-def chat():
-    chat = RecordingChat()
-    yield chat
-    chat.stop()
-
-
-@pytest.fixture(autouse=True)
-def acme(chat, settings, monkeypatch):
-    settings.CHAT_GATEWAYS = {"acme": chat.settings()}
-    settings.BATCH_SIZE = 4
-    shorten_leases(monkeypatch)
 
 
 @pytest.fixture

@@ -26,30 +26,15 @@ from tests.engagement.foreign import (
     differences,
     launch_abroad,
     none_differ,
-    shorten_leases,
     work,
     work_until,
     work_until_ended,
 )
 from tests.engagement.test_races import race
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
-from tests.recording_chat import SENDING, TELLING, RecordingChat
+from tests.recording_chat import SENDING, TELLING
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def chat():
-    chat = RecordingChat()
-    yield chat
-    chat.stop()
-
-
-@pytest.fixture(autouse=True)
-def acme(chat, settings, monkeypatch):
-    settings.CHAT_GATEWAYS = {"acme": chat.settings()}
-    settings.BATCH_SIZE = 4
-    shorten_leases(monkeypatch)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("chat", "small_batches")]
 
 
 def quota_of(broadcast):

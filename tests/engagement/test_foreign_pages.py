@@ -14,28 +14,13 @@ from tests.engagement.foreign import (
     differences,
     launch_abroad,
     none_differ,
-    shorten_leases,
     work,
     work_until_ended,
 )
 from tests.engagement.pages import sign_in
 from tests.factories import NOW, BroadcastFactory, StaffFactory, follow
-from tests.recording_chat import RecordingChat
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture
-def chat():
-    chat = RecordingChat()
-    yield chat
-    chat.stop()
-
-
-@pytest.fixture(autouse=True)
-def acme(chat, settings, monkeypatch):
-    settings.CHAT_GATEWAYS = {"acme": chat.settings(at_once=10)}
-    shorten_leases(monkeypatch)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("chat")]
 
 
 @pytest.fixture
