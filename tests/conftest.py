@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
+from django.test import Client
 
 from cem_portal.embedded import EmbeddedValkey
 from cem_portal.processes import stop_server
 from tests.embedded_cluster import copy_database
+from tests.factories import StaffFactory
 from tests.seed import remember_seed, replace_flush
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -111,6 +113,13 @@ def start_worker(
         )
 
     return start
+
+
+@pytest.fixture
+def as_admin(client: Client) -> Client:
+    """A browser in which an administrator has signed in."""
+    client.force_login(StaffFactory(username="chief", is_superuser=True))
+    return client
 
 
 @pytest.fixture(scope="session")

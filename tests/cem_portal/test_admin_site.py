@@ -74,6 +74,14 @@ def support(**options):
     return user
 
 
+def grow(seller):
+    """A week in which the seller reached the read rate."""
+    Growth.objects.create(
+        seller=seller, week=WEEK, delivered=100, read=9, target=9,
+        reached=True, weeks_reached=1, multiplier="1.2",
+    )  # fmt: skip
+
+
 @pytest.fixture
 def marketplace(db):
     """A row in every table that the admin shows, but the foreign ones."""
@@ -84,16 +92,7 @@ def marketplace(db):
     broadcasting.launch(broadcast, now=NOW)
     delivery.deliver_next_batch(now=NOW)
     Metrics.objects.create(seller=seller, as_of=NOW, rating=90)
-    Growth.objects.create(
-        seller=seller,
-        week=WEEK,
-        delivered=100,
-        read=9,
-        target=9,
-        reached=True,
-        weeks_reached=1,
-        multiplier="1.2",
-    )
+    grow(seller)
     return broadcast
 
 
@@ -358,16 +357,7 @@ def signed_in(page, live_server, transactional_db):
     follow(seller, 3)
     broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
     Metrics.objects.create(seller=seller, as_of=NOW, rating=90)
-    Growth.objects.create(
-        seller=seller,
-        week=WEEK,
-        delivered=100,
-        read=9,
-        target=9,
-        reached=True,
-        weeks_reached=1,
-        multiplier="1.2",
-    )
+    grow(seller)
     StaffFactory(username="chief", is_superuser=True)
     page.goto(f"{live_server.url}/sign-in/")
     page.fill("#id_username", "chief")

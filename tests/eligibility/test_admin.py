@@ -12,16 +12,10 @@ from eligibility.calendar import takes_effect_at
 from eligibility.models import Evaluation, Metrics, Policy
 from eligibility.policy_changes import SETTINGS, change_policy, standing_policy
 from sellers.models import Seller
-from tests.factories import MarketFactory, PolicyFactory, SellerFactory, StaffFactory, open_week
+from tests.factories import MarketFactory, PolicyFactory, SellerFactory, open_week
 
 pytestmark = pytest.mark.django_db
 ADD = "admin:eligibility_policy_add"
-
-
-@pytest.fixture
-def as_admin(client):
-    client.force_login(StaffFactory(is_superuser=True))
-    return client
 
 
 def form_of(response):

@@ -23,19 +23,12 @@ from tests.factories import (
     MasterFactory,
     PolicyFactory,
     SellerFactory,
-    StaffFactory,
     follow,
     open_week,
 )
 
 pytestmark = pytest.mark.django_db
 LIST = "admin:engagement_broadcast_changelist"
-
-
-@pytest.fixture
-def as_admin(client):
-    client.force_login(StaffFactory(username="chief", is_superuser=True))
-    return client
 
 
 def launched(customers=4, title="Autumn sale"):

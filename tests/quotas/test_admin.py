@@ -24,12 +24,6 @@ pytestmark = pytest.mark.django_db
 ADD = "admin:quotas_scenario_add"
 
 
-@pytest.fixture
-def as_admin(client):
-    client.force_login(StaffFactory(username="chief", is_superuser=True))
-    return client
-
-
 def new_scenario(**changes):
     form = {
         "name": "Keen Readers", "code": "keen", "description": "They read two messages in 30 days.",

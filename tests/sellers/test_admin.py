@@ -11,17 +11,10 @@ from tests.factories import (
     MarketFactory,
     MasterFactory,
     SellerFactory,
-    StaffFactory,
 )
 
 pytestmark = pytest.mark.django_db
 STOP, RESUME = "admin:sellers_market_stop-sending", "admin:sellers_market_resume-sending"
-
-
-@pytest.fixture
-def as_admin(client):
-    client.force_login(StaffFactory(username="chief", is_superuser=True))
-    return client
 
 
 def deed(name, *objects):
