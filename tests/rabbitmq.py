@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import subprocess
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import psutil
@@ -98,6 +98,7 @@ class RabbitMQ:
     def kill(self) -> None:
         for process in self.processes:
             for child in psutil.Process(process.pid).children(recursive=True):
-                os.kill(child.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # it ended with the one before it
+                    os.kill(child.pid, signal.SIGKILL)
             stop_server(process, signals=(signal.SIGKILL,))
         self.processes = []
