@@ -89,15 +89,20 @@ CROSS JOIN LATERAL (
 WHERE broadcast.ended_at IS NOT NULL AND broadcast.selected <> COALESCE(counted.n, 0)
 """
 
-# what has ended is at rest, and only a foreign chat's broadcast is ever in foreign hands
+# what has ended is at rest, only a foreign chat's broadcast is ever in foreign hands, and what is paused is so as a
+# whole (but for what was in foreign hands then, and was put back)
 ENDED = """
 SELECT 'batch ' || batch.broadcast_id || '/' || batch.number, batch.status,
-       CASE WHEN broadcast.ended_at IS NULL THEN 'a broadcast into our own chat' ELSE 'an ended broadcast' END
+       CASE WHEN broadcast.ended_at IS NOT NULL THEN 'an ended broadcast'
+            WHEN (batch.status, broadcast.status) IN (('open', 'paused'), ('paused', broadcast.status))
+            THEN 'a ' || broadcast.status || ' broadcast' ELSE 'a broadcast into our own chat' END
 FROM engagement_batch AS batch
 JOIN engagement_broadcast AS broadcast ON broadcast.id = batch.broadcast_id
 WHERE (broadcast.ended_at IS NOT NULL AND batch.status NOT IN ('closed', 'stopped'))
    OR (broadcast.gateway = '' AND (batch.status IN ('outbound', 'handed', 'unsure') OR batch.fencing_token > 0))
    OR (broadcast.gateway <> '' AND batch.status = 'open')
+   OR (batch.status = 'paused' AND broadcast.status <> 'paused')
+   OR (batch.status = 'open' AND broadcast.status = 'paused')
 """
 
 # one by one: who is delivered has the message, and nobody else has it
@@ -114,7 +119,7 @@ JOIN engagement_recipient AS recipient
 LEFT JOIN chat_message AS message
   ON (message.week, message.seller_id, message.buyer_id, message.content_id)
    = (recipient.week, recipient.seller_id, recipient.buyer_id, broadcast.content_id)
-WHERE batch.status NOT IN ('open', 'outbound')
+WHERE batch.status NOT IN ('open', 'outbound', 'paused')
   AND (recipient.outcome IS NULL) <> (message.content_id IS NOT NULL)
 """
 
@@ -150,7 +155,7 @@ CROSS JOIN LATERAL (
         = (batch.week, batch.seller_id, batch.broadcast_id)
       AND recipient.rank BETWEEN batch.first_rank AND batch.last_rank
 ) AS counted
-WHERE batch.status NOT IN ('open', 'outbound')
+WHERE batch.status NOT IN ('open', 'outbound', 'paused')
   AND (batch.delivered, batch.failed, batch.skipped, batch.stopped, batch.unknown)
    <> (counted.delivered, counted.failed, counted.skipped, counted.stopped, counted.unknown)
 """

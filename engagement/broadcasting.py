@@ -6,6 +6,7 @@ the seller's lock admits one launch a seller at a time, the rest follow from it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -30,6 +31,7 @@ from quotas.models import Scenario
 from sellers.models import ChatUser, Seller
 
 Status = Broadcast.Status
+STOPPABLE = (Status.SENDING, Status.PAUSED)
 TOO_LATE = timedelta(hours=24)
 
 
@@ -48,7 +50,7 @@ def submit(broadcast: Broadcast, *, send_at: datetime | None, now: datetime) -> 
     if starts <= now:
         return launch(broadcast, now=now)
     check_standing(seller, broadcast.scenario, week=current_week(seller.market))
-    _flip(broadcast, [Status.DRAFT, Status.SCHEDULED], status=Status.SCHEDULED, send_at=starts)
+    flip(broadcast, [Status.DRAFT, Status.SCHEDULED], status=Status.SCHEDULED, send_at=starts)
     return broadcast
 
 
@@ -87,7 +89,7 @@ def _launch(broadcast: Broadcast, *, now: datetime) -> None:
         raise Refused(nobody_left(scenario, fall))
     if quota is not None:
         ledger.charge(quota, customers=fall.charged, reference=broadcast.reference, at=now)
-    _flip(
+    flip(
         broadcast,
         [Status.DRAFT, Status.SCHEDULED],
         status=Status.SENDING,
@@ -110,7 +112,7 @@ def _take_editable(broadcast: Broadcast) -> Broadcast:
     rows = Broadcast.objects.select_for_update(no_key=True, of=("self",)).select_related("scenario")
     broadcast.refresh_from_db(from_queryset=rows)
     if not broadcast.editable:
-        raise _already(broadcast)
+        raise already(broadcast)
     return broadcast
 
 
@@ -152,7 +154,7 @@ def _launch_scheduled(broadcast: Broadcast, *, now: datetime) -> bool:
     starts = sending_time(Policy.objects.in_force(market, now), market, now)
     try:
         if starts > now:
-            _flip(broadcast, [Status.SCHEDULED], send_at=starts)
+            flip(broadcast, [Status.SCHEDULED], send_at=starts)
             return False
         launch(broadcast, now=now)
     except AlreadyLaunched:
@@ -172,22 +174,25 @@ def _refuse(broadcast: Broadcast, reason: str) -> None:
 
 def unschedule(broadcast: Broadcast) -> None:
     """Take a scheduled broadcast back to a draft. Raises AlreadyLaunched when it was sent."""
-    _flip(broadcast, [Status.SCHEDULED], status=Status.DRAFT, send_at=None)
+    flip(broadcast, [Status.SCHEDULED], status=Status.DRAFT, send_at=None)
 
 
 def cancel(broadcast: Broadcast) -> None:
     """Give up a draft or a scheduled broadcast. Raises AlreadyLaunched when it was sent."""
-    _flip(broadcast, [Status.DRAFT, Status.SCHEDULED], status=Status.CANCELLED)
+    flip(broadcast, [Status.DRAFT, Status.SCHEDULED], status=Status.CANCELLED)
 
 
 @transaction.atomic
-def stop(broadcast: Broadcast, *, reason: str, now: datetime) -> None:
+def stop(broadcast: Broadcast, *, reason: str, now: datetime, expected: Sequence[Status] = STOPPABLE) -> None:
     """Stop a broadcast in mid-send: batches not yet sent never will be, and are refunded.
 
-    Nothing that was delivered is recalled (D1). Raises AlreadyLaunched when it has ended.
+    Nothing that was delivered is recalled (D1). Raises AlreadyLaunched when it has ended, or is not in
+    an `expected` state.
     """
     Seller.objects.locked(broadcast.seller_id)
-    _flip(broadcast, [Status.SENDING], status=Status.STOPPED, reason=reason[:200])
+    flip(
+        broadcast, expected, status=Status.STOPPED, reason=reason[:200], paused_at=None, paused_by_staff=False
+    )
     stop_open_batches(broadcast)
     settle(broadcast, now=now)
     tell("broadcast stopped", broadcast=broadcast.pk, seller=broadcast.seller_id)
@@ -212,15 +217,15 @@ def duplicate(broadcast: Broadcast, *, by: ChatUser) -> Broadcast:
     )
 
 
-def _flip(broadcast: Broadcast, expected: list[Status], **changes: object) -> None:
+def flip(broadcast: Broadcast, expected: Sequence[Status], **changes: object) -> None:
     """Change a broadcast only if its status is still as expected: a second click loses."""
     rows = Broadcast.objects.filter(pk=broadcast.pk, status__in=expected)
     if not rows.update(**changes):
         broadcast.refresh_from_db()
-        raise _already(broadcast)
+        raise already(broadcast)
     for name, value in changes.items():
         setattr(broadcast, name, value)
 
 
-def _already(broadcast: Broadcast) -> AlreadyLaunched:
-    return AlreadyLaunched(f"This broadcast is {broadcast.get_status_display()} already.")
+def already(broadcast: Broadcast) -> AlreadyLaunched:
+    return AlreadyLaunched(f"This broadcast is {broadcast.get_status_display().lower()} already.")

@@ -206,15 +206,15 @@ def _send_after_all(
 ) -> list[Outgoing]:
     """Whom the chat never heard of: sent to now, unless it is too late.
 
-    Or later, when the market's switch is on again (D16) and its quiet hours are over (D5).
+    Or later, when the broadcast is resumed, the market's switch is on again (D16) and its quiet hours are over (D5).
     """
     recipients = recipients_of(batch).filter(rank__in=ranks, outcome=Outcome.UNKNOWN)
     if broadcast.status != Broadcast.Status.STOPPED:
         if hold.age >= TOO_LATE:
             recipients.update(outcome=Outcome.FAILED)
             return []
-        market = broadcast.seller.market
-        if market.sending_stopped_at is not None or is_quiet(market, now=now):
+        market, paused = broadcast.seller.market, broadcast.status == Broadcast.Status.PAUSED
+        if paused or market.sending_stopped_at is not None or is_quiet(market, now=now):
             return []
     return _make_ready(batch, broadcast, recipients, now=now)
 

@@ -21,7 +21,7 @@ from typing import Any
 from django.db.models import F, QuerySet
 from django.db.models.functions import Coalesce, Now
 
-from engagement.models import Batch
+from engagement.models import Batch, Broadcast
 from sellers.models import Market
 
 Status = Batch.Status
@@ -57,7 +57,7 @@ def claim_outbound(gateways: Iterable[str], *, quiet: Iterable[int] = ()) -> tup
     Batches of a market whose switch is off (D16), or whose quiet hours it is (D5), stay.
     """
     stopped = Market.objects.filter(sending_stopped_at__isnull=False).values("pk")
-    waiting = _unlocked().filter(status=Status.OUTBOUND, broadcast__gateway__in=gateways)
+    waiting = _outbound(_unlocked(), gateways)
     awake = waiting.exclude(seller__market__in=stopped).exclude(seller__market__in=list(quiet))
     return _claim(awake.order_by("turn").first())
 
@@ -72,9 +72,16 @@ def anything_due(gateways: Iterable[str]) -> bool:
     """Whether a batch waits for one of these chats, or for a question to it."""
     batches = Batch.objects.under_way().filter(broadcast__gateway__in=gateways)
     return (
-        batches.filter(status=Status.OUTBOUND).exists()
+        _outbound(batches, gateways).exists()
         or batches.filter(status__in=Batch.LEASED, lease_until__lte=Now()).exists()
     )
+
+
+def _outbound(batches: QuerySet[Batch], gateways: Iterable[str]) -> QuerySet[Batch]:
+    """Those that may be claimed. A batch that was in a worker's hands when its broadcast was paused, and was put
+    back, is outbound still: it waits for its broadcast."""
+    waiting = batches.filter(status=Status.OUTBOUND, broadcast__gateway__in=gateways)
+    return waiting.exclude(broadcast__status=Broadcast.Status.PAUSED)
 
 
 def _unlocked() -> QuerySet[Batch]:

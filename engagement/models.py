@@ -60,6 +60,7 @@ class Broadcast(models.Model):
         DRAFT = "draft"
         SCHEDULED = "scheduled"
         SENDING = "sending"
+        PAUSED = "paused"
         SENT = "sent"
         STOPPED = "stopped"
         CANCELLED = "cancelled"
@@ -78,7 +79,7 @@ class Broadcast(models.Model):
     # which composer made it: a second click of the same form finds this row
     form_key = models.UUIDField(null=True, editable=False)
     send_at = models.DateTimeField(null=True, blank=True)  # when it is, or was, to be admitted
-    reason = models.CharField(max_length=200, blank=True)  # why it was stopped or not sent
+    reason = models.CharField(max_length=200, blank=True)  # why it was stopped, paused by staff, or not sent
 
     # admission's record: the moment, the CEM week, the local day, and the waterfall (I4, R11)
     admitted_at = models.DateTimeField(null=True)
@@ -101,6 +102,10 @@ class Broadcast(models.Model):
     left_out_score = models.FloatField(null=True)
     left_out_facts = ArrayField(models.SmallIntegerField(null=True), default=list)
 
+    paused_at = models.DateTimeField(null=True)  # while it is paused
+    paused_by_staff = models.BooleanField(default=False, db_default=False)  # then its seller cannot resume it
+    resumed_at = models.DateTimeField(null=True)  # for the last time
+
     ended_at = models.DateTimeField(null=True)  # settled: what was not delivered is refunded
     remembered = models.BooleanField(default=False)  # its messages are counted on the contacts
 
@@ -110,6 +115,7 @@ class Broadcast(models.Model):
         ordering = ["-id"]
         permissions = [
             ("stop_broadcast", "Can stop a broadcast"),
+            ("pause_broadcast", "Can pause and resume a broadcast"),
             ("wake_broadcast", "Can wake the delivery of a stuck broadcast"),
         ]
         constraints = [
@@ -135,11 +141,17 @@ class Broadcast(models.Model):
                 condition=~Q(status="scheduled") | Q(send_at__isnull=False),
                 name="scheduled_broadcast_has_a_time",
             ),
+            models.CheckConstraint(
+                condition=Q(status="paused", paused_at__isnull=False, ended_at__isnull=True)
+                | (~Q(status="paused") & Q(paused_at__isnull=True, paused_by_staff=False)),
+                name="paused_broadcast_waits",
+            ),
         ]
         indexes = [
             # broadcasting.launch_due: what is due now
             models.Index(fields=["send_at"], condition=Q(status="scheduled"), name="broadcast_due"),
-            # weeks_under_way: the first and last week in which something is unsettled; settle_ended, waking.stuck
+            # weeks_under_way: the first and last week in which something is unsettled; settle_ended, waking.stuck,
+            # pausing.stop_forgotten
             models.Index(
                 fields=["week"],
                 condition=Q(admitted_at__isnull=False, ended_at__isnull=True),
@@ -168,6 +180,11 @@ class Broadcast(models.Model):
     @property
     def capped(self) -> int:
         return self.capped_by_shop + self.capped_by_market
+
+    @property
+    def under_way_since(self) -> datetime | None:
+        """When its batches were last put in the queue: at admission, or when it was resumed."""
+        return self.resumed_at or self.admitted_at
 
     @property
     def editable(self) -> bool:
@@ -274,18 +291,21 @@ class Batch(Counters):
     """A range of ranks of a broadcast that is sent in one transaction. The row is the queue.
 
     Towards a foreign chat it goes outbound → handed (a worker holds its lease) → unsure (fates are to be
-    asked for once `lease_until` has passed) → closed. Our own chat knows open and closed alone.
+    asked for once `lease_until` has passed) → closed. Our own chat knows open and closed alone. What of a paused
+    broadcast is untouched is paused, and is open or outbound again when it is resumed.
     """
 
     class Status(models.TextChoices):
         OPEN = "open"
         OUTBOUND = "outbound"
+        PAUSED = "paused"
         HANDED = "handed"
         UNSURE = "unsure"
         CLOSED = "closed"
         STOPPED = "stopped"
 
-    UNTOUCHED = (Status.OPEN, Status.OUTBOUND)  # nothing of it was sent yet
+    QUEUED = (Status.OPEN, Status.OUTBOUND)  # a worker may take it
+    UNTOUCHED = (*QUEUED, Status.PAUSED)  # nothing of it was sent yet
     LEASED = (Status.HANDED, Status.UNSURE)
     PENDING = (*UNTOUCHED, *LEASED)  # keeps its broadcast from ending
 
@@ -306,7 +326,9 @@ class Batch(Counters):
     number = models.PositiveSmallIntegerField()
     first_rank = models.PositiveIntegerField()
     last_rank = models.PositiveIntegerField()
-    turn = models.DateTimeField()  # an order, not a gate: admission + number × 1 s
+    turn = (
+        models.DateTimeField()
+    )  # an order, not a gate: admission + number × 1 s; later where it was resumed
     status = models.CharField(max_length=8, choices=Status, default=Status.OPEN)
     closed_at = models.DateTimeField(null=True)
     # towards a foreign chat, by the database's clock (engagement.leases)
@@ -329,7 +351,7 @@ class Batch(Counters):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(status__in=["open", "outbound"])
+                condition=Q(status__in=["open", "outbound", "paused"])
                 | Q(
                     last_rank=F("first_rank")
                     - 1

@@ -11,6 +11,7 @@ from engagement import (
     doorbell,
     foreign_delivery,
     lateness,
+    pausing,
     remembering,
     responses,
     retention,
@@ -73,13 +74,14 @@ def look_back() -> None:
 
 @shared_task(soft_time_limit=1500, time_limit=1560)
 def tick() -> None:
-    """Run the weekly jobs that are due, then launch the broadcasts whose time has come.
+    """Run the weekly jobs that are due, launch the broadcasts whose time has come, stop what is paused too long.
 
     A refresh of a million sellers in one market takes minutes; the next ticks pass it by. RabbitMQ takes
     a task back from who has not confirmed it after half an hour.
     """
     weekly_review.run_due(now=timezone.now())
     broadcasting.launch_due(now=timezone.now())
+    pausing.stop_forgotten(now=timezone.now())
 
 
 @shared_task

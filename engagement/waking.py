@@ -24,14 +24,15 @@ class Woken(Enum):
     ANSWERED = auto()  # the bell was rung, and a worker is there
     NOBODY = auto()  # the bell was rung, and no worker answered
     UNREACHABLE = auto()  # the broker took no bell
-    NOT_NEEDED = auto()  # it moves, it waits for its market's switch, or it has ended
+    NOT_NEEDED = auto()  # it moves, it is paused, it waits for its market's switch, or it has ended
 
 
 def stuck_condition(now: datetime) -> Q:
     """What holds of a stuck broadcast: admitted, not ended, and no batch of it closed for STUCK_AFTER.
 
-    Where a market's switch is off nothing is stuck: it waits for the switch (D16). Nor where all was handed
-    to a foreign chat, which is asked for its fates in its own time.
+    Where a market's switch is off nothing is stuck: it waits for the switch (D16). Nor is what is paused, and what
+    was resumed has as much time as what was just admitted. Nor where all was handed to a foreign chat, which
+    is asked for its fates in its own time.
     """
     since = now - timedelta(seconds=settings.STUCK_AFTER)
     batches = Batch.objects.under_way().filter(
@@ -41,6 +42,7 @@ def stuck_condition(now: datetime) -> Q:
     handed = Exists(batches.filter(status__in=Batch.LEASED))
     untouched = Exists(batches.filter(status__in=Batch.UNTOUCHED))
     waits = Q(admitted_at__lte=since, ended_at__isnull=True, seller__market__sending_stopped_at__isnull=True)
+    waits &= ~Q(status=Broadcast.Status.PAUSED) & ~Q(resumed_at__gt=since)
     return waits & ~Q(Exists(moved)) & (Q(untouched) | ~Q(handed))
 
 
@@ -51,8 +53,10 @@ def stuck(*, now: datetime) -> BroadcastQuerySet:
 
 def is_stuck(broadcast: Broadcast, *, now: datetime) -> bool:
     """Whether this one is. Two queries, and none for what is too young for it or has ended."""
-    begun, patience = broadcast.admitted_at, timedelta(seconds=settings.STUCK_AFTER)
+    begun, patience = broadcast.under_way_since, timedelta(seconds=settings.STUCK_AFTER)
     if begun is None or broadcast.ended_at is not None or now - begun < patience:
+        return False
+    if broadcast.status == Broadcast.Status.PAUSED:
         return False
     return stuck(now=now).filter(pk=broadcast.pk).exists()
 

@@ -17,6 +17,7 @@ from quotas.models import LedgerEntry
 from sellers.models import Market
 
 OUTCOMES = ("delivered", "failed", "skipped", "stopped", "unknown")
+WAITING = (Broadcast.Status.SENDING, Broadcast.Status.PAUSED)
 RECENT = timedelta(days=14)  # the current CEM week and the one before it, in every market
 DAY = timedelta(days=1)
 
@@ -52,13 +53,14 @@ def open_batches() -> dict[str, int]:
 
 
 def broadcasts_by_status(*, now: datetime) -> dict[str, int]:
-    """All that are scheduled or being sent; of the others those written in the last 14 days."""
+    """All that are scheduled, being sent or paused; of the others those written in the last 14 days."""
     Status = Broadcast.Status
     recent = Broadcast.objects.filter(created_at__gte=now - RECENT)
-    counted = recent.exclude(status__in=[Status.SCHEDULED, Status.SENDING]).values_list("status")
+    counted = recent.exclude(status__in=[Status.SCHEDULED, *WAITING]).values_list("status")
     found = dict(counted.annotate(n=Count("id")).order_by())
     found[Status.SCHEDULED] = Broadcast.objects.filter(status=Status.SCHEDULED).count()
-    found[Status.SENDING] = Broadcast.objects.unsettled().filter(status=Status.SENDING).count()
+    under_way = Broadcast.objects.unsettled().filter(status__in=WAITING).values_list("status")
+    found |= dict(under_way.annotate(n=Count("id")).order_by())
     return {status: found.get(status, 0) for status in Status}
 
 

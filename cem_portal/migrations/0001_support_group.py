@@ -1,4 +1,4 @@
-"""The group of marketplace support: it sees everything and does four things. Administrators do the rest."""
+"""The group of marketplace support: it sees everything and does five things. Administrators do the rest."""
 
 from django.db import migrations
 
@@ -18,6 +18,7 @@ VIEWED = [
 DONE = [
     ("quotas", "quota", "adjust_quota", "Can adjust a quota"),
     ("engagement", "broadcast", "stop_broadcast", "Can stop a broadcast"),
+    ("engagement", "broadcast", "pause_broadcast", "Can pause and resume a broadcast"),
     ("engagement", "broadcast", "wake_broadcast", "Can wake the delivery of a stuck broadcast"),
     ("sellers", "market", "switch_sending", "Can stop and resume all sending in a market"),
 ]

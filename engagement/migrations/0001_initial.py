@@ -57,6 +57,7 @@ class Migration(migrations.Migration):
                             ("draft", "Draft"),
                             ("scheduled", "Scheduled"),
                             ("sending", "Sending"),
+                            ("paused", "Paused"),
                             ("sent", "Sent"),
                             ("stopped", "Stopped"),
                             ("cancelled", "Cancelled"),
@@ -88,6 +89,9 @@ class Migration(migrations.Migration):
                         base_field=models.SmallIntegerField(null=True), default=list, size=None
                     ),
                 ),
+                ("paused_at", models.DateTimeField(null=True)),
+                ("paused_by_staff", models.BooleanField(db_default=False, default=False)),
+                ("resumed_at", models.DateTimeField(null=True)),
                 ("ended_at", models.DateTimeField(null=True)),
                 (
                     "content",
@@ -144,6 +148,7 @@ class Migration(migrations.Migration):
                 "ordering": ["-id"],
                 "permissions": [
                     ("stop_broadcast", "Can stop a broadcast"),
+                    ("pause_broadcast", "Can pause and resume a broadcast"),
                     ("wake_broadcast", "Can wake the delivery of a stuck broadcast"),
                 ],
                 "indexes": [
@@ -201,6 +206,22 @@ class Migration(migrations.Migration):
                         ),
                         name="scheduled_broadcast_has_a_time",
                     ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(
+                                ("ended_at__isnull", True),
+                                ("paused_at__isnull", False),
+                                ("status", "paused"),
+                            ),
+                            models.Q(
+                                models.Q(("status", "paused"), _negated=True),
+                                ("paused_at__isnull", True),
+                                ("paused_by_staff", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="paused_broadcast_waits",
+                    ),
                 ],
             },
         ),
@@ -231,6 +252,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("open", "Open"),
                             ("outbound", "Outbound"),
+                            ("paused", "Paused"),
                             ("handed", "Handed"),
                             ("unsure", "Unsure"),
                             ("closed", "Closed"),
@@ -297,7 +319,7 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
-                            ("status__in", ["open", "outbound"]),
+                            ("status__in", ["open", "outbound", "paused"]),
                             (
                                 "last_rank",
                                 models.F("first_rank")

@@ -30,6 +30,7 @@ class Migration(migrations.Migration):
                             ("draft", "Draft"),
                             ("scheduled", "Scheduled"),
                             ("sending", "Sending"),
+                            ("paused", "Paused"),
                             ("sent", "Sent"),
                             ("stopped", "Stopped"),
                             ("cancelled", "Cancelled"),

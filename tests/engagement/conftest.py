@@ -36,3 +36,8 @@ def chat(settings, monkeypatch):
 @pytest.fixture
 def small_batches(settings):
     settings.BATCH_SIZE = 4
+
+
+@pytest.fixture
+def batches_of_two(settings):
+    settings.BATCH_SIZE = 2

@@ -1,0 +1,255 @@
+"""Pause and resume against workers, stops, settlements and each other, with real threads; each guard with its control."""
+
+import random
+from collections import Counter
+
+import pytest
+from django.db import connection
+
+from chat.models import Message
+from engagement import books, broadcasting, delivery, pausing
+from engagement.broadcasting import AlreadyLaunched
+from engagement.entitlement import Refused
+from engagement.models import Batch, Broadcast
+from engagement.settlement import settle, settle_ended
+from quotas.models import LedgerEntry, Quota
+from tests.engagement.test_races import race, seller_with_followers
+from tests.factories import NOW, BroadcastFactory
+
+pytestmark = pytest.mark.django_db(transaction=True)
+CUSTOMERS = 40
+
+
+@pytest.fixture
+def broadcast(settings):
+    """Twenty batches of two."""
+    settings.BATCH_SIZE = 2
+    return broadcasting.launch(BroadcastFactory(seller=seller_with_followers(CUSTOMERS)), now=NOW)
+
+
+def fresh(broadcast):
+    return Broadcast.objects.get(pk=broadcast.pk)
+
+
+def sleep(seconds):
+    connection.cursor().execute("SELECT pg_sleep(%s)", [seconds])
+
+
+def work():
+    """A worker, who may find every open batch locked and then looks once more."""
+    idle = 0
+    while idle < 3:
+        idle = 0 if delivery.deliver_next_batch(now=NOW) else idle + 1
+        sleep(0.001)
+
+
+def deliver_slowly(monkeypatch, seconds):
+    """Let every batch take so long between its messages and its commit."""
+    send = delivery._send
+
+    def send_and_wait(batch, broadcast, *, now):
+        sent = send(batch, broadcast, now=now)
+        sleep(seconds)
+        return sent
+
+    monkeypatch.setattr(delivery, "_send", send_and_wait)
+
+
+def used(broadcast):
+    return Quota.objects.get(seller=broadcast.seller_id, scenario__code="followers").used
+
+
+def agree():
+    return [str(each) for each in books.discrepancies()] == []
+
+
+def pause_in_the_midst(broadcast, monkeypatch):
+    """Pause while two workers deliver. Returns how many messages there were when the pause was answered, and how
+    many when the workers had gone home."""
+    deliver_slowly(monkeypatch, 0.02)
+
+    def pause():
+        sleep(0.05)
+        pausing.pause(fresh(broadcast), now=NOW)
+        return Message.objects.count()
+
+    *worked, answered = race(work, work, pause)
+    assert worked == [None, None]
+    return answered, Message.objects.count()
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_when_a_pause_is_answered_nothing_more_is_sent(broadcast, monkeypatch, attempt):
+    answered, at_last = pause_in_the_midst(broadcast, monkeypatch)
+
+    assert answered == at_last < CUSTOMERS
+    assert set(broadcast.batches().values_list("status", flat=True)) == {"closed", "paused"}
+    assert used(broadcast) == CUSTOMERS
+    assert agree()
+
+    pausing.resume(fresh(broadcast), now=NOW)
+    assert race(work, work) == [None, None]
+    settle_ended(now=NOW)
+    assert Message.objects.count() == CUSTOMERS
+    assert fresh(broadcast).status == "sent"
+    assert agree()
+
+
+def test_were_the_batch_under_way_not_waited_for_it_would_be_sent_after_the_answer(broadcast, monkeypatch):
+    """The control: the pause passes by what a worker holds."""
+
+    def pass_by(broadcast):
+        free = broadcast.batches().filter(status__in=Batch.QUEUED).select_for_update(skip_locked=True)
+        numbers = [batch.number for batch in free]
+        return broadcast.batches().filter(number__in=numbers).update(status=Batch.Status.PAUSED)
+
+    monkeypatch.setattr(pausing, "_pause_batches", pass_by)
+    answered, at_last = pause_in_the_midst(broadcast, monkeypatch)
+    assert answered < at_last
+
+
+def test_were_the_batches_left_in_the_queue_all_would_be_sent(broadcast, monkeypatch):
+    """The control: the pause is written on the broadcast alone."""
+    monkeypatch.setattr(pausing, "_pause_batches", lambda broadcast: 1)
+    answered, at_last = pause_in_the_midst(broadcast, monkeypatch)
+    assert answered < at_last == CUSTOMERS
+
+
+@pytest.mark.parametrize("deed", [pausing.pause, pausing.resume])
+def test_of_many_clicks_one_counts(broadcast, deed):
+    if deed is pausing.resume:
+        pausing.pause(broadcast, now=NOW)
+    results = race(*[lambda: deed(fresh(broadcast), now=NOW)] * 8)
+    assert Counter(type(result).__name__ for result in results) == {"NoneType": 1, "AlreadyLaunched": 7}
+    assert agree()
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_pause_and_stop_at_once_end_stopped_and_refunded_once(broadcast, attempt):
+    def pause():
+        pausing.pause(fresh(broadcast), now=NOW)
+
+    def stop():
+        broadcasting.stop(fresh(broadcast), reason="enough", now=NOW)
+
+    paused, stopped, worked = race(pause, stop, work)
+    assert isinstance(paused, AlreadyLaunched | Refused | None)
+    assert stopped is None
+    assert worked is None
+    settle_ended(now=NOW)
+    found = fresh(broadcast)
+    assert (found.status, found.ended_at, found.paused_at) == ("stopped", NOW, None)
+    assert used(broadcast) == Message.objects.count()
+    assert LedgerEntry.objects.filter(kind="refund").count() == 1
+    assert agree()
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_resume_and_stop_at_once_end_stopped_and_send_no_more(broadcast, attempt):
+    """Either the stop finds it paused, and the resume comes too late; or it finds it being sent."""
+    pausing.pause(broadcast, now=NOW)
+
+    def resume():
+        pausing.resume(fresh(broadcast), now=NOW)
+
+    def stop():
+        broadcasting.stop(fresh(broadcast), reason="enough", now=NOW)
+
+    resumed, stopped, worked = race(resume, stop, work)
+    assert isinstance(resumed, AlreadyLaunched | None)
+    assert (stopped, worked) == (None, None)
+    settle_ended(now=NOW)
+    assert fresh(broadcast).status == "stopped"
+    assert used(broadcast) == Message.objects.count()
+    assert not Batch.objects.exclude(status__in=["closed", "stopped"]).exists()
+    assert agree()
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_resume_and_the_end_of_the_forgotten_at_once_never_stop_what_was_resumed(broadcast, attempt):
+    pausing.pause(broadcast, now=NOW)
+    late = NOW + broadcasting.TOO_LATE
+    resumed, stopped = race(
+        lambda: pausing.resume(fresh(broadcast), now=NOW), lambda: pausing.stop_forgotten(now=late)
+    )
+    status = fresh(broadcast).status
+    assert (resumed is None, stopped, status) in [(True, 0, "sending"), (False, 1, "stopped")]
+    assert agree()
+
+
+def test_without_its_condition_the_end_of_the_forgotten_would_stop_what_was_resumed(broadcast, monkeypatch):
+    """The control: the stop asks nobody whether it is paused still."""
+    pausing.pause(broadcast, now=NOW)
+    found, stop = fresh(broadcast), broadcasting.stop
+    pausing.resume(fresh(broadcast), now=NOW)
+    assert not pausing._stop_paused(found, now=NOW)
+    monkeypatch.setattr(pausing, "stop", lambda *args, expected, **how: stop(*args, **how))
+    assert pausing._stop_paused(found, now=NOW)
+    assert fresh(broadcast).status == "stopped"
+
+
+@pytest.mark.parametrize("attempt", range(5))
+def test_pause_and_settlement_at_once_never_end_what_waits(broadcast, attempt):
+    """All but one batch are sent; then it is paused while it may be settled, and while the last is taken."""
+    for _ in range(19):
+        delivery.deliver_next_batch(now=NOW)
+
+    results = race(
+        lambda: pausing.pause(fresh(broadcast), now=NOW),
+        lambda: delivery.deliver_next_batch(now=NOW) and settle(broadcast, now=NOW),
+        lambda: settle(broadcast, now=NOW),
+    )
+
+    found, messages = fresh(broadcast), Message.objects.count()
+    if results[0] is None:
+        assert (found.status, found.ended_at, messages) == ("paused", None, CUSTOMERS - 2)
+    else:
+        assert isinstance(results[0], Refused)
+        assert messages == CUSTOMERS
+    settle_ended(now=NOW)
+    assert (fresh(broadcast).ended_at is None) is (results[0] is None)
+    assert agree()
+
+
+def test_were_what_is_paused_not_pending_a_settlement_would_end_it(broadcast, monkeypatch):
+    """The control; the database refuses it then."""
+    pausing.pause(broadcast, now=NOW)
+    assert not settle(broadcast, now=NOW)
+    monkeypatch.setattr(Batch, "PENDING", (*Batch.QUEUED, *Batch.LEASED))
+    with pytest.raises(Exception, match="paused_broadcast_waits"):
+        settle(broadcast, now=NOW)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_storm_of_pauses_and_resumes_delivers_everything_once(broadcast, monkeypatch, seed):
+    deliver_slowly(monkeypatch, 0.005)
+    draw = random.Random(seed)
+    waits = [[draw.random() / 100 for _ in range(30)] for _ in range(2)]
+
+    def toggle(deed, waits):
+        def run():
+            for seconds in waits:
+                sleep(seconds)
+                try:
+                    deed(fresh(broadcast), now=NOW)
+                except Refused:
+                    continue
+
+        return run
+
+    results = race(
+        work,
+        work,
+        toggle(pausing.pause, waits[0]),
+        toggle(pausing.resume, waits[1]),
+        lambda: settle_ended(now=NOW),
+    )
+    assert not [result for result in results if isinstance(result, Exception)], results
+    if fresh(broadcast).status == "paused":
+        assert fresh(broadcast).ended_at is None
+        pausing.resume(fresh(broadcast), now=NOW)
+    work()
+    settle_ended(now=NOW)
+    assert fresh(broadcast).status == "sent"
+    assert Message.objects.count() == used(broadcast) == CUSTOMERS
+    assert agree()
