@@ -74,8 +74,10 @@ class PortalAdminSite(admin.AdminSite):
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
         may = request.user.has_perm("engagement.view_broadcast")
         sending = Broadcast.objects.filter(status=Broadcast.Status.SENDING).count() if may else 0
+        paused = Broadcast.objects.unsettled().filter(status=Broadcast.Status.PAUSED).count() if may else 0
         stuck = waking.stuck(now=timezone.now()).count() if may else 0
-        return super().index(request, {"sending": sending, "stuck": stuck} | (extra_context or {}))
+        counted = {"sending": sending, "paused": paused, "stuck": stuck}
+        return super().index(request, counted | (extra_context or {}))
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
         """The tables in the order of what staff look for, not by app."""

@@ -1,10 +1,9 @@
-"""Broadcasts in the admin: looked up with their figures, stopped, and woken when they are stuck."""
+"""Broadcasts in the admin: looked up with their figures, paused, stopped, and woken when they are stuck."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from django import forms
 from django.contrib import admin
 from django.db.models import (
     BooleanField,
@@ -26,22 +25,20 @@ from import_export.formats.base_formats import CSV
 from import_export.resources import ModelResource
 
 from customers.models import Product
-from engagement import answering, broadcasting, people_admin, waking  # noqa: F401  (registers people)
+from engagement import answering, pausing, people_admin, waking  # noqa: F401  (registers people)
+from engagement.broadcast_deeds import PAUSE, RESUME, STOP, WAKE
 from engagement.models import Batch, Broadcast
 from engagement.performance import missed_by_reason, progress_of
-from engagement.waking import Woken
 from quotas.models import LedgerEntry
 from sellers.exporting import FilteredExport
-from sellers.models import ChatUser
-from sellers.staff_pages import Deed, ReadOnly, ReasonForm, at, figure, link_to
+from sellers.staff_pages import ReadOnly, at, figure, link_to
 from sellers.templatetags.portal import badge, rate
 
 Status = Broadcast.Status
 TONES = {
     Status.SCHEDULED: "info", Status.SENDING: "info", Status.SENT: "good", Status.STOPPED: "warn",
-    Status.REFUSED: "bad",
+    Status.PAUSED: "warn", Status.REFUSED: "bad",
 }  # fmt: skip
-BY_STAFF = "Marketplace staff: "  # before the reason that the seller reads
 COUNTED = ("delivered", "reads", "mutes")  # of the batches, beside each broadcast of the list
 MANY_MUTES = {0.03: "bad", 0.01: "warn"}  # an ordinary broadcast stays below 1 %
 
@@ -58,84 +55,6 @@ def with_counts(broadcasts: QuerySet[Broadcast]) -> QuerySet[Broadcast]:
     }  # fmt: skip
     share = Cast(F("mutes"), FloatField()) / NullIf(F("delivered"), 0)
     return broadcasts.annotate(**sums).annotate(mute_share=Coalesce(share, 0.0, output_field=FloatField()))
-
-
-class StopForm(ReasonForm):
-    """Room is left for the words that tell the seller who stopped it."""
-
-    reason = forms.CharField(max_length=ReasonForm.MOST - len(BY_STAFF), widget=ReasonForm.WIDGET)
-
-
-def _stop(broadcast: Broadcast, cleaned: dict[str, Any], by: ChatUser) -> str:
-    broadcasting.stop(broadcast, reason=BY_STAFF + cleaned["reason"], now=timezone.now())
-    totals = broadcast.batches().totals()
-    return (
-        f"“{broadcast}” is stopped. {totals['delivered']:,} messages had been delivered and stay; "
-        f"{totals['stopped']:,} customers get none, and what they cost is refunded."
-    )
-
-
-STOP = Deed(
-    slug="stop",
-    label="Stop sending",
-    permission="engagement.stop_broadcast",
-    warn=lambda broadcast: (
-        f"by {broadcast.seller}, to {broadcast.selected:,} customers. What is not delivered yet never will be, "
-        "and is refunded; what is delivered stays. The seller reads your reason."
-    ),
-    perform=_stop,
-    closed=lambda broadcast: (
-        "" if broadcast.status == Status.SENDING
-        else f"It is {broadcast.get_status_display()}: only what is being sent can be stopped."
-    ),
-    refusals=(broadcasting.AlreadyLaunched,),
-    form=StopForm,
-    hint="The seller reads this on the broadcast's page. It is kept in the history, too.",
-)  # fmt: skip
-
-
-class NotWoken(Exception):
-    """The message says who did not answer."""
-
-
-def _wake(broadcast: Broadcast, cleaned: dict[str, Any], by: ChatUser) -> str:
-    match waking.wake(broadcast, now=timezone.now()):
-        case Woken.ANSWERED:
-            return (
-                f"A worker answered for “{broadcast}”. If nothing of it moves within a minute, look for its number, "
-                f"{broadcast.pk}, in the worker's log."
-            )
-        case Woken.NOBODY:
-            raise NotWoken(
-                "The bell was rung, but no worker answered. Start one; it then delivers by itself."
-            )
-        case Woken.UNREACHABLE:
-            raise NotWoken(
-                "The broker cannot be reached, so no worker heard of it. Nothing is lost: start it."
-            )
-        case Woken.NOT_NEEDED:
-            raise NotWoken("It moved meanwhile, or has ended.")
-
-
-WAKE = Deed(
-    slug="wake",
-    label="Wake delivery",
-    permission="engagement.wake_broadcast",
-    warn=lambda broadcast: (
-        f"by {broadcast.seller}, to {broadcast.selected:,} customers. The bell is rung at once, and a worker asked "
-        "whether it is there. Whoever hears it takes all that is open, so once is enough for every stuck "
-        "broadcast; more often does no harm. Nobody gets a message twice."
-    ),
-    perform=_wake,
-    closed=lambda broadcast: (
-        "" if waking.is_stuck(broadcast, now=timezone.now())
-        else "It is not stuck: it moves, waits for its market's switch, or is not being sent."
-    ),
-    refusals=(NotWoken,),
-    hint="It is kept in the log of what staff did. Write what a colleague needs to know.",
-    danger=False,
-    in_list=False,
-)  # fmt: skip
 
 
 class Stuck(admin.SimpleListFilter):
@@ -182,7 +101,7 @@ class BroadcastAdmin(FilteredExport, ReadOnly):
     ordering = ["-id"]
     fields = ["shop", "market", "scenario", "state", "reason", "writer", "created", "planned", "sent",
               "ended", "chat", "text", "products", "voucher", "ledger"]  # fmt: skip
-    deeds = [WAKE, STOP]
+    deeds = [WAKE, PAUSE, RESUME, STOP]
     created = at("created_at", lambda broadcast: broadcast.seller.market)
     planned = at("send_at", lambda broadcast: broadcast.seller.market, "planned for")
     sent = at("admitted_at", lambda broadcast: broadcast.seller.market, "accepted")
@@ -278,7 +197,16 @@ def _figures(broadcast: Broadcast) -> dict[str, Any]:
         "missed": missed_by_reason(broadcast),
         "open_batches": broadcast.batches().filter(status__in=Batch.PENDING).count(),
         "stuck": _why_stuck(broadcast),
+        "paused": _until_when(broadcast),
     }
+
+
+def _until_when(broadcast: Broadcast) -> dict[str, Any] | None:
+    """What keeps staff from resuming a paused broadcast, and until when it may wait; None for all others."""
+    if broadcast.status != Status.PAUSED:
+        return None
+    hindrance = pausing.hindrance(broadcast, now=timezone.now(), by_staff=True)
+    return {"hindrance": hindrance, "last_moment": pausing.last_moment(broadcast)}
 
 
 def _why_stuck(broadcast: Broadcast) -> dict[str, Any] | None:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from engagement.views import aids, broadcasts, center, composer, customers, performance
+from engagement.views import aids, broadcasts, center, composer, customers, performance, steering
 
 app_name = "engagement"
 urlpatterns = [
@@ -17,7 +17,9 @@ urlpatterns = [
     path("broadcasts/<int:pk>/progress/", broadcasts.show_progress, name="progress"),
     path("broadcasts/<int:pk>/customers.csv", broadcasts.export_recipients, name="export"),
     path("broadcasts/<int:pk>/edit/", composer.edit, name="edit"),
-    path("broadcasts/<int:pk>/stop/", broadcasts.stop, name="stop"),
+    path("broadcasts/<int:pk>/stop/", steering.stop, name="stop"),
+    path("broadcasts/<int:pk>/pause/", steering.pause, name="pause"),
+    path("broadcasts/<int:pk>/resume/", steering.resume, name="resume"),
     path("broadcasts/<int:pk>/wake/", broadcasts.wake, name="wake"),
     path("broadcasts/<int:pk>/cancel/", broadcasts.cancel, name="cancel"),
     path("broadcasts/<int:pk>/duplicate/", broadcasts.duplicate, name="duplicate"),

@@ -71,8 +71,9 @@ class Progress:
     last_delivered_at: datetime | None
     moving: bool  # batches are still open, or not settled yet
     growing: bool  # responses and orders may still come
-    moved_at: datetime | None  # the last batch closed, or the admission
+    moved_at: datetime | None  # the last batch closed, or the admission; or it was resumed later
     batches: int
+    queued: int  # batches that a worker may take
     kept: bool  # the batches are still there, and who was chosen is still known
 
     @property
@@ -89,7 +90,8 @@ def progress_of(broadcast: Broadcast, *, now: datetime) -> Progress:
         "last": Max("closed_at", filter=delivered),
         "closed": Max("closed_at"),
     }
-    sums = broadcast.batches().aggregate(n=Count("*"), **times, **SUMS)
+    queued = Count("number", filter=Q(status__in=Batch.QUEUED))
+    sums = broadcast.batches().aggregate(n=Count("*"), queued=queued, **times, **SUMS)
     totals = None if sums["n"] else _totals([broadcast]).get(broadcast.pk)
     ended = broadcast.ended_at
     return Progress(
@@ -98,10 +100,11 @@ def progress_of(broadcast: Broadcast, *, now: datetime) -> Progress:
         first_delivered_at=totals.first_delivered_at if totals else sums["first"],
         last_delivered_at=totals.last_delivered_at if totals else sums["last"],
         batches=totals.batches if totals else sums["n"],
+        queued=sums["queued"],
         kept=totals is None,
         moving=broadcast.admitted_at is not None and ended is None,
         growing=ended is None or now - ended < SETTLING,
-        moved_at=sums["closed"] or broadcast.admitted_at,
+        moved_at=max(filter(None, (sums["closed"], broadcast.under_way_since)), default=None),
     )
 
 

@@ -1,5 +1,4 @@
-"""One broadcast: how far it is, what came of it, whom it chose and why; stopping it, and
-waking it when it is stuck (R11, I4)."""
+"""One broadcast: how far it is, what came of it, whom it chose and why; waking it when it is stuck (R11, I4)."""
 
 from __future__ import annotations
 
@@ -9,7 +8,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 from django_htmx.http import trigger_client_event
@@ -18,10 +17,10 @@ from chat.gateways.directory import observes_reads
 from chat.rendering import render_text
 from engagement import broadcasting, exports, performance, selection, waking
 from engagement.broadcasting import AlreadyLaunched
-from engagement.forms import StopForm
 from engagement.models import Broadcast
 from engagement.views import aids, steps
-from engagement.views.entry import CenterRequest, master_page, open_page
+from engagement.views.entry import CenterRequest, find_own, link_crumbs, master_page, open_page
+from engagement.views.steering import steering_of
 from engagement.waking import Woken
 from sellers.models import ChatUser, Market
 
@@ -43,19 +42,11 @@ WOKEN = {
 }
 
 
-def _own(request: HttpRequest, pk: int) -> Broadcast:
-    """The broadcast, if it is the shop's own: another's is not found (I7)."""
-    mine = Broadcast.objects.visible_to(cast(ChatUser, request.user))
-    return get_object_or_404(
-        mine.select_related("scenario", "content__voucher", "seller__market", "left_out", "created_by"), pk=pk
-    )
-
-
 @master_page
 @require_safe
 def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
     """A broadcast of any state: its message, its way, its customers."""
-    broadcast = _own(request, pk)
+    broadcast = find_own(request, pk)
     situation = cast(CenterRequest, request).situation
     content = broadcast.content
     recipients = broadcast.recipients().select_related("buyer").order_by("rank")
@@ -77,7 +68,7 @@ def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
         "lowest": selection.lowest_selected(broadcast) if broadcast.admitted_at else None,
         "left_out": selection.first_left_out(broadcast),
         "waterfall": steps.waterfall(broadcast) if broadcast.admitted_at else [],
-        "crumbs": _crumbs(broadcast.title),
+        "crumbs": link_crumbs(broadcast.title),
     }
     return render(request, "engagement/broadcast.html", context)
 
@@ -86,7 +77,7 @@ def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def show_progress(request: HttpRequest, pk: int) -> HttpResponse:
     """The part of the page that grows by itself; when the sending ends, the page's rest is told."""
-    context = _progress(request, _own(request, pk))
+    context = _progress(request, find_own(request, pk))
     response = render(request, "engagement/_progress.html", context)
     if "moving" in request.GET and not context["progress"].moving:
         trigger_client_event(response, "broadcast-ended")
@@ -98,8 +89,9 @@ def _progress(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     situation = cast(CenterRequest, request).situation
     progress = performance.progress_of(broadcast, now=situation.now)
     stuck = waking.is_stuck(broadcast, now=situation.now)
-    every = "10s" if stuck else "2s" if progress.moving else "15s" if progress.growing else ""
-    return {
+    still = stuck or broadcast.status == Broadcast.Status.PAUSED
+    every = "10s" if still else "2s" if progress.moving else "15s" if progress.growing else ""
+    return steering_of(broadcast, progress, request=request) | {
         "broadcast": broadcast,
         "market": situation.market,
         "policy": situation.policy,
@@ -119,7 +111,7 @@ def _progress(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
 @require_safe
 def export_recipients(request: HttpRequest, pk: int) -> StreamingHttpResponse:
     """Every recipient with rank, score, reason and outcome, as a file."""
-    broadcast = _own(request, pk)
+    broadcast = find_own(request, pk)
     market = broadcast.seller.market
     rows = (_row(line, market) for line in selection.all_lines(broadcast))
     return exports.answer(f"broadcast-{broadcast.pk}-customers", HEADER, rows)
@@ -132,32 +124,10 @@ def _row(line: selection.Line, market: Market) -> tuple[object, ...]:
 
 
 @master_page
-@require_http_methods(["GET", "HEAD", "POST"])
-def stop(request: HttpRequest, pk: int) -> HttpResponse:
-    """Stop in mid-send, after a confirmation and with a reason; nothing delivered is recalled (D1)."""
-    broadcast, now = _own(request, pk), cast(CenterRequest, request).situation.now
-    progress = performance.progress_of(broadcast, now=now)
-    if broadcast.status != Broadcast.Status.SENDING or not progress.waiting:
-        messages.info(request, "Nothing of this broadcast waits any more, so there is nothing to stop.")
-        return redirect("engagement:broadcast", pk)
-    form = StopForm(request.POST if request.method == "POST" else None)
-    if form.is_valid():
-        try:
-            broadcasting.stop(broadcast, reason=form.cleaned_data["reason"], now=now)
-            messages.success(request, "Stopped. What was not delivered is refunded to your quota.")
-        except AlreadyLaunched:
-            messages.info(request, "The broadcast had ended before you stopped it.")
-        return redirect("engagement:broadcast", pk)
-    context = {"broadcast": broadcast, "form": form, "progress": progress, "figures": progress.figures}
-    crumbs = _crumbs(broadcast.title, url=reverse("engagement:broadcast", args=[pk]), end="Stop")
-    return render(request, "engagement/stop.html", context | {"crumbs": crumbs})
-
-
-@master_page
 @require_POST
 def wake(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for another try of a broadcast that is stuck; as often as the seller likes."""
-    woken = waking.wake(_own(request, pk), now=cast(CenterRequest, request).situation.now)
+    woken = waking.wake(find_own(request, pk), now=cast(CenterRequest, request).situation.now)
     level, words = WOKEN[woken]
     messages.add_message(request, level, words)
     return redirect("engagement:broadcast", pk)
@@ -167,7 +137,7 @@ def wake(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Give up a draft or a scheduled broadcast, after a confirmation."""
-    broadcast = _own(request, pk)
+    broadcast = find_own(request, pk)
     if not broadcast.editable:
         messages.info(request, "This broadcast cannot be cancelled any more.")
         return redirect("engagement:broadcast", pk)
@@ -178,7 +148,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
         except AlreadyLaunched as late:
             messages.warning(request, str(late))
         return redirect("engagement:broadcast", pk)
-    crumbs = _crumbs(broadcast.title, url=reverse("engagement:broadcast", args=[pk]), end="Cancel")
+    crumbs = link_crumbs(broadcast.title, url=reverse("engagement:broadcast", args=[pk]), end="Cancel")
     return render(request, "engagement/cancel.html", {"broadcast": broadcast, "crumbs": crumbs})
 
 
@@ -186,15 +156,6 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def duplicate(request: HttpRequest, pk: int) -> HttpResponse:
     """A new draft with the same message, opened in the composer."""
-    copy = broadcasting.duplicate(_own(request, pk), by=cast(ChatUser, request.user))
+    copy = broadcasting.duplicate(find_own(request, pk), by=cast(ChatUser, request.user))
     messages.success(request, "This is a copy. Change what you like, then send it.")
     return redirect("engagement:edit", copy.pk)
-
-
-def _crumbs(title: str, *, url: str = "", end: str = "") -> list[tuple[str, str]]:
-    crumbs = [
-        ("Engagement Center", reverse("engagement:center")),
-        ("Customer Engagement", reverse("engagement:customers")),
-        (title, url),
-    ]
-    return [*crumbs, (end, "")] if end else crumbs

@@ -7,10 +7,14 @@ from typing import Any, cast
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
 from django.utils import timezone
 
+from engagement.models import Broadcast
 from engagement.overview import Situation, look_up
 from sellers.access import SellerRequest, View, master_required
+from sellers.models import ChatUser
 from sellers.templatetags.portal import local_weekday
 
 
@@ -45,6 +49,24 @@ def open_page(view: View) -> View:
         return view(request, *args, **kwargs)
 
     return inner
+
+
+def find_own(request: HttpRequest, pk: int) -> Broadcast:
+    """The broadcast, if it is the shop's own: another's is not found (I7)."""
+    mine = Broadcast.objects.visible_to(cast(ChatUser, request.user))
+    return get_object_or_404(
+        mine.select_related("scenario", "content__voucher", "seller__market", "left_out", "created_by"), pk=pk
+    )
+
+
+def link_crumbs(title: str, *, url: str = "", end: str = "") -> list[tuple[str, str]]:
+    """The way to a broadcast's page, or to the `end` below it."""
+    crumbs = [
+        ("Engagement Center", reverse("engagement:center")),
+        ("Customer Engagement", reverse("engagement:customers")),
+        (title, url),
+    ]
+    return [*crumbs, (end, "")] if end else crumbs
 
 
 def why_closed(situation: Situation) -> str:

@@ -38,6 +38,7 @@ class EngagementCard:
     quota_left: int
     quota_limit: int
     sending: int
+    paused: int
     scheduled: int
     latest: Broadcast | None
     latest_delivered: int
@@ -66,6 +67,7 @@ def sum_up_engagement(seller: Seller, *, now: datetime) -> EngagementCard:
     mine = Broadcast.objects.filter(seller=seller)
     states = mine.aggregate(
         sending=Count("pk", filter=Q(status=Broadcast.Status.SENDING)),
+        paused=Count("pk", filter=Q(status=Broadcast.Status.PAUSED)),
         scheduled=Count("pk", filter=Q(status=Broadcast.Status.SCHEDULED)),
     )
     latest = (
@@ -82,6 +84,7 @@ def sum_up_engagement(seller: Seller, *, now: datetime) -> EngagementCard:
         quota_left=quotas["limit"] - quotas["used"],
         quota_limit=quotas["limit"],
         sending=states["sending"],
+        paused=states["paused"],
         scheduled=states["scheduled"],
         latest=latest,
         latest_delivered=totals.delivered,

@@ -58,6 +58,8 @@ DEEDS = {
     ("sellers.ChatUser", "close"): False,
     ("quotas.Quota", "adjust"): True,
     ("engagement.Broadcast", "stop"): True,
+    ("engagement.Broadcast", "pause"): True,
+    ("engagement.Broadcast", "resume"): True,
     ("engagement.Broadcast", "wake"): True,
     ("customers.Buyer", "erase"): False,
 }
