@@ -135,8 +135,7 @@ def _explain_skipped(batch: Batch, broadcast: Broadcast, obstacle: str | None) -
 
 def stop_open_batches(broadcast: Broadcast) -> None:
     """Close what is still open as stopped; a batch that is being sent is waited for and stays."""
-    batches = broadcast.batches().filter(status__in=Batch.UNTOUCHED)
-    for batch in batches.select_for_update().order_by("number"):
+    for batch in broadcast.batches().filter(status__in=Batch.UNTOUCHED).locked_from_the_end():
         recipients_of(batch).update(outcome=Outcome.STOPPED)
         batch.status, batch.stopped = Batch.Status.STOPPED, batch.size
         batch.save(update_fields=["status", "stopped"])

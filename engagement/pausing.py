@@ -133,7 +133,9 @@ def _take(broadcast: Broadcast, expected: Status) -> None:
 
 def _pause_batches(broadcast: Broadcast) -> int:
     """Take what waits out of the queue; waits for a batch under way, which then is left alone."""
-    return broadcast.batches().filter(status__in=Batch.QUEUED).update(status=Batch.Status.PAUSED)
+    queued = broadcast.batches().filter(status__in=Batch.QUEUED)
+    queued.locked_from_the_end()
+    return queued.update(status=Batch.Status.PAUSED)
 
 
 def _queue_again(broadcast: Broadcast, *, now: datetime) -> int:

@@ -21,6 +21,14 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         stopped = Market.objects.filter(sending_stopped_at__isnull=False).values("pk")
         return self.under_way().filter(status=Batch.Status.OPEN).exclude(seller__market__in=stopped)
 
+    def locked_from_the_end(self) -> list[Batch]:
+        """Lock these batches of one broadcast, the last first.
+
+        Workers take them from the front: from there, whoever locks would wait behind them at each one. From the end
+        it has the rest in a moment, and waits for no more than what is under way.
+        """
+        return list(self.select_for_update(of=("self",)).order_by("-number"))
+
     def totals(self) -> dict[str, int]:
         """The sum of every counter over these batches (I9): each page's figures come from here."""
         sums = self.aggregate(**{name: Sum(name, default=0) for name in Batch.COUNTERS})

@@ -1,16 +1,19 @@
 """Pause and resume against workers, stops, settlements and each other, with real threads; each guard with its control."""
 
 import random
+import threading
+import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 
 from chat.models import Message
 from engagement import books, broadcasting, delivery, pausing
 from engagement.broadcasting import AlreadyLaunched
 from engagement.entitlement import Refused
-from engagement.models import Batch, Broadcast
+from engagement.models import Batch, BatchQuerySet, Broadcast
 from engagement.settlement import settle, settle_ended
 from quotas.models import LedgerEntry, Quota
 from tests.engagement.test_races import race, seller_with_followers
@@ -65,17 +68,32 @@ def agree():
 
 def pause_in_the_midst(broadcast, monkeypatch):
     """Pause while two workers deliver. Returns how many messages there were when the pause was answered, and how
-    many when the workers had gone home."""
-    deliver_slowly(monkeypatch, 0.02)
+    many when the workers had gone home.
+
+    Each batch stays under way until the pause is answered, but no longer than a moment: an answer that waits for
+    the batch comes after it, one that does not comes before.
+    """
+    send, under_way, answered = delivery._send, threading.Event(), threading.Event()
+
+    def send_and_wait(batch, broadcast, *, now):
+        sent = send(batch, broadcast, now=now)
+        under_way.set()
+        answered.wait(timeout=0.4)
+        return sent
+
+    monkeypatch.setattr(delivery, "_send", send_and_wait)
 
     def pause():
-        sleep(0.05)
-        pausing.pause(fresh(broadcast), now=NOW)
-        return Message.objects.count()
+        under_way.wait(timeout=30)
+        try:
+            pausing.pause(fresh(broadcast), now=NOW)
+            return Message.objects.count()
+        finally:
+            answered.set()
 
-    *worked, answered = race(work, work, pause)
+    *worked, at_the_answer = race(work, work, pause)
     assert worked == [None, None]
-    return answered, Message.objects.count()
+    return at_the_answer, Message.objects.count()
 
 
 @pytest.mark.parametrize("attempt", range(5))
@@ -113,6 +131,53 @@ def test_were_the_batches_left_in_the_queue_all_would_be_sent(broadcast, monkeyp
     monkeypatch.setattr(pausing, "_pause_batches", lambda broadcast: 1)
     answered, at_last = pause_in_the_midst(broadcast, monkeypatch)
     assert answered < at_last == CUSTOMERS
+
+
+def wait_until_somebody_waits():
+    """Until a connection of this database waits for a lock."""
+    until = time.monotonic() + 30
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with connection.cursor() as cursor:
+        while not cursor.execute(waiting).fetchone()[0]:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
+def next_batch_while_the_first_is_under_way(broadcast, deed):
+    """Hold the first batch as a worker does while the deed is done; what another worker finds meanwhile."""
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            broadcast.batches().select_for_update().get(number=1)
+            done = pool.submit(race, lambda: deed(fresh(broadcast)))
+            wait_until_somebody_waits()
+            (found,) = race(lambda: delivery.deliver_next_batch(now=NOW))
+        assert done.result() == [None]
+    return found
+
+
+DEEDS = {
+    "pause": lambda broadcast: pausing.pause(broadcast, now=NOW),
+    "stop": lambda broadcast: broadcasting.stop(broadcast, reason="enough", now=NOW),
+}
+
+
+@pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS)
+def test_while_one_batch_is_waited_for_nobody_takes_the_next(broadcast, deed):
+    assert next_batch_while_the_first_is_under_way(broadcast, deed) is None
+    assert not Message.objects.exists()
+    assert not broadcast.batches().filter(status=Batch.Status.OPEN).exists()
+
+
+@pytest.mark.parametrize("deed", DEEDS.values(), ids=DEEDS)
+def test_were_the_batches_locked_from_the_front_workers_would_stay_ahead(broadcast, deed, monkeypatch):
+    """The control."""
+    monkeypatch.setattr(
+        BatchQuerySet,
+        "locked_from_the_end",
+        lambda batches: list(batches.select_for_update().order_by("number")),
+    )
+    found = next_batch_while_the_first_is_under_way(broadcast, deed)
+    assert found.number == 2
 
 
 @pytest.mark.parametrize("deed", [pausing.pause, pausing.resume])
