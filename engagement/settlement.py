@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, Subquery, Sum
 
 from engagement import failpoints
 from engagement.chronicle import about, tell
-from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
+from engagement.models import Batch, Broadcast, BroadcastQuerySet, BuyerLoad, Recipient
 from quotas import ledger
 from quotas.models import Quota
 from sellers.models import Seller
@@ -99,9 +99,32 @@ def settle_ended(*, now: datetime) -> int:
         broadcast_id=OuterRef("pk"),
         status__in=Batch.PENDING,
     )
-    ended = Broadcast.objects.unsettled().exclude(Exists(open_batches)).order_by("admitted_at")
-    settled = 0
-    for broadcast in ended:
+    ended = Broadcast.objects.unsettled().exclude(Exists(open_batches))
+    settled = _settle_delivered(ended, weeks=weeks, now=now)
+    for broadcast in ended.order_by("admitted_at"):
         with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
             settled += settle(broadcast, now=now)
     return settled
+
+
+@transaction.atomic
+def _settle_delivered(ended: BroadcastQuerySet, *, weeks: tuple[date, date], now: datetime) -> int:
+    """End those of whom everyone was reached, all at once: nothing is refunded, so no seller and no quota is
+    locked. Who is being stopped or settled by another is left to the other. Returns how many.
+    """
+    batches = Batch.objects.filter(
+        week=OuterRef("week"),
+        week__range=weeks,
+        seller_id=OuterRef("seller_id"),
+        broadcast_id=OuterRef("pk"),
+    )
+    delivered = batches.order_by().values("broadcast_id").annotate(sum=Sum("delivered")).values("sum")
+    reached = ended.filter(status=Broadcast.Status.SENDING, selected=Subquery(delivered)).order_by("pk")
+    locked = reached.select_for_update(no_key=True, skip_locked=True, of=("self",))
+    found = dict(locked.values_list("pk", "seller_id"))
+    if found:
+        Broadcast.objects.filter(pk__in=found).update(status=Broadcast.Status.SENT, ended_at=now)
+        failpoints.reach(failpoints.SETTLEMENT_WRITTEN)
+    for pk, seller in found.items():
+        tell("broadcast settled", broadcast=pk, seller=seller, status=Broadcast.Status.SENT, refunded=0)
+    return len(found)
