@@ -39,6 +39,10 @@ class Buyer(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["market", "code"], name="buyer_code_per_market")]
+        indexes = [
+            # audience, delivery: does this buyer mute all? Few do, so that it is small
+            models.Index(fields=["id"], condition=Q(muted_at__isnull=False), name="buyer_muted"),
+        ]
         permissions = [("erase_buyer", "Can erase a buyer")]
 
     def __str__(self) -> str:
@@ -155,6 +159,14 @@ class Contact(models.Model):
     follow_event = models.CharField(max_length=64, default="", db_default="")
 
     objects = ContactQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            # delivery: does this buyer mute the shop? Few do, so that it is small
+            models.Index(
+                fields=["seller", "buyer"], condition=Q(muted_at__isnull=False), name="contact_muted"
+            ),
+        ]
 
 
 class Order(models.Model):

@@ -8,21 +8,20 @@ batch whose turn it is, so a small broadcast never waits for a large one (I3, I4
 from __future__ import annotations
 
 import time
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import connection, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
 from chat.models import Message
-from customers.models import Contact, Product, Voucher
+from customers.models import Buyer, Contact, Product, Voucher
 from engagement import failpoints
 from engagement.chronicle import about, tell
 from engagement.models import Batch, Broadcast, Recipient
 from quotas.conditions import matching
 
 Outcome = Recipient.Outcome
-NOT_MUTED = {"muted_at__isnull": True, "buyer__muted_at__isnull": True}  # I6
 TURN_SECONDS = 30.0  # a task stays well under its minute
 
 # {reachable} is a QuerySet as Django compiled it, with its own bound parameters after ours.
@@ -33,12 +32,13 @@ SELECT %s, %s, reachable.buyer_id, %s, %s, FALSE, %s FROM ({reachable}) AS reach
 
 
 @transaction.atomic
-def deliver_next_batch(*, now: datetime) -> Batch | None:
+def deliver_next_batch(*, now: datetime, weeks: tuple[date, date] | None = None) -> Batch | None:
     """Send the open batch whose turn it is; None when there is none to take.
 
-    Batches of a market whose switch is off stay open (D16).
+    Batches of a market whose switch is off stay open (D16). `weeks`: the first and last that have
+    something unsettled, where the caller has asked already.
     """
-    batch = _take_batch()
+    batch = _take_batch(weeks)
     if batch is None:
         return None
     with about(broadcast=batch.broadcast_id, seller=batch.seller_id, batch=batch.number):
@@ -48,7 +48,7 @@ def deliver_next_batch(*, now: datetime) -> Batch | None:
 
 def _deliver(batch: Batch, *, now: datetime) -> None:
     failpoints.reach(failpoints.BATCH_TAKEN)
-    broadcast = Broadcast.objects.select_related("scenario", "content").get(pk=batch.broadcast_id)
+    broadcast = batch.broadcast
     obstacle = find_obstacle(broadcast, now=now)
     batch.delivered = 0 if obstacle else _send(batch, broadcast, now=now)
     failpoints.reach(failpoints.MESSAGES_INSERTED)
@@ -63,18 +63,23 @@ def _deliver(batch: Batch, *, now: datetime) -> None:
 
 
 def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
-    """Send batch after batch; True when time ran out and more may be open."""
+    """Send batch after batch; True when time ran out and more may be open.
+
+    What is launched meanwhile in a later week rings a bell of its own.
+    """
     until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if deliver_next_batch(now=timezone.now()) is None:
+    weeks = Broadcast.objects.weeks_under_way()
+    while weeks is not None and time.monotonic() < until:
+        if deliver_next_batch(now=timezone.now(), weeks=weeks) is None:
             return False
         failpoints.reach(failpoints.BATCH_COMMITTED)
-    return True
+    return weeks is not None
 
 
-def _take_batch() -> Batch | None:
-    free = Batch.objects.due().select_for_update(skip_locked=True, of=("self",))
-    return free.order_by("turn").first()
+def _take_batch(weeks: tuple[date, date] | None) -> Batch | None:
+    """The batch, locked, with its broadcast, scenario and content."""
+    free = Batch.objects.due(weeks).select_for_update(skip_locked=True, of=("self",))
+    return free.select_related("broadcast__scenario", "broadcast__content").order_by("turn").first()
 
 
 def recipients_of(batch: Batch) -> QuerySet[Recipient]:
@@ -99,12 +104,27 @@ def find_obstacle(broadcast: Broadcast, *, now: datetime) -> str | None:
     return None
 
 
+def unmuted(recipients: QuerySet[Recipient]) -> QuerySet[Recipient]:
+    """Those who mute neither the shop nor all messages (I6).
+
+    Looked up one by one in two small indexes: no plan depends on how many the planner expects.
+    """
+    shop = Contact.objects.filter(
+        seller_id=OuterRef("seller_id"), buyer_id=OuterRef("buyer_id"), muted_at__isnull=False
+    )
+    everyone = Buyer.objects.filter(pk=OuterRef("buyer_id"), muted_at__isnull=False)
+    return recipients.alias(
+        muted_shop=Subquery(shop.values("buyer_id")[:1]), muted_all=Subquery(everyone.values("pk")[:1])
+    ).filter(muted_shop__isnull=True, muted_all__isnull=True)
+
+
 def _send(batch: Batch, broadcast: Broadcast, *, now: datetime) -> int:
     """Insert the messages of those who have not muted and still fit. Returns how many."""
-    fitting = Contact.objects.filter(seller_id=batch.seller_id, buyer_id=OuterRef("buyer_id"), **NOT_MUTED)
+    reachable = unmuted(recipients_of(batch))
     if broadcast.scenario.rechecked:
-        fitting = fitting.filter(matching(broadcast.scenario.conditions.all(), now=now))
-    reachable = recipients_of(batch).filter(Exists(fitting))
+        contact = Contact.objects.filter(seller_id=batch.seller_id, buyer_id=OuterRef("buyer_id"))
+        fit = matching(broadcast.scenario.conditions.all(), now=now)
+        reachable = reachable.filter(Exists(contact.filter(fit)))
     sql, bound = reachable.values("buyer_id").query.sql_with_params()
     values = (batch.week, batch.seller_id, broadcast.content_id, batch.number, now)
     with connection.cursor() as cursor:

@@ -23,7 +23,7 @@ from chat.gateways.protocol import Answer, Fate, Outgoing
 from chat.rendering import render_text
 from customers.models import Contact, Product
 from engagement import failpoints, leases
-from engagement.delivery import NOT_MUTED, find_obstacle, recipients_of
+from engagement.delivery import find_obstacle, recipients_of
 from engagement.leases import Hold
 from engagement.models import Batch, Broadcast, Recipient
 from engagement.quiet_hours import is_quiet, quiet_markets
@@ -169,14 +169,14 @@ def _make_ready(
         return []
     contact = Contact.objects.filter(seller_id=batch.seller_id, buyer_id=OuterRef("buyer_id"))
     muted = contact.filter(Q(muted_at__isnull=False) | Q(buyer__muted_at__isnull=False))
-    fitting = contact.filter(**NOT_MUTED)
+    fitting = contact
     if broadcast.scenario.rechecked:
-        fitting = fitting.filter(matching(broadcast.scenario.conditions.all(), now=now))
+        fitting = contact.filter(matching(broadcast.scenario.conditions.all(), now=now))
     ranks = list(recipients.values_list("rank", flat=True))
     recipients.update(
         outcome=Case(
-            When(Exists(fitting), then=Value(Outcome.UNKNOWN)),
             When(Exists(muted), then=Value(Outcome.MUTED)),
+            When(Exists(fitting), then=Value(Outcome.UNKNOWN)),
             default=Value(Outcome.CHANGED),
         )
     )

@@ -50,6 +50,11 @@ class Migration(migrations.Migration):
             ],
             options={
                 "permissions": [("erase_buyer", "Can erase a buyer")],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("muted_at__isnull", False)), fields=["id"], name="buyer_muted"
+                    )
+                ],
                 "constraints": [
                     models.UniqueConstraint(fields=("market", "code"), name="buyer_code_per_market")
                 ],
@@ -146,6 +151,15 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
+            options={
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("muted_at__isnull", False)),
+                        fields=["seller", "buyer"],
+                        name="contact_muted",
+                    )
+                ],
+            },
         ),
         migrations.CreateModel(
             name="Product",

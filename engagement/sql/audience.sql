@@ -5,7 +5,7 @@
 -- and the choice. `engagement.audience` puts the parts together: flagged, then sizes; or flagged, ranked, one of the
 -- two `chosen`, and a question. {matched} is a QuerySet of contacts as Django compiled it.
 --
--- Indexes: the keys of contacts, buyers and loads; recipient_once_per_broadcast.
+-- Indexes: the keys of contacts and loads; buyer_muted; recipient_once_per_broadcast.
 
 -- name: flagged
 -- What stands in a contact's way: enough messages of this shop today (D2), or of all shops (D4); and who is held or was
@@ -15,7 +15,9 @@
 -- partition of recipients begins empty, and a nested loop over two sets of thousands takes seconds.
 WITH flagged AS (
     SELECT contact.*,
-        contact.muted_at IS NOT NULL OR buyer.muted_at IS NOT NULL AS muted,
+        contact.muted_at IS NOT NULL OR (
+            SELECT TRUE FROM customers_buyer AS buyer WHERE buyer.id = contact.buyer_id AND buyer.muted_at IS NOT NULL
+        ) IS NOT NULL AS muted,
         (
             SELECT count(*) FROM engagement_recipient AS recipient
             WHERE recipient.week = ANY(%(weeks)s) AND recipient.seller_id = %(seller)s
@@ -35,7 +37,7 @@ WITH flagged AS (
             LIMIT 1
         ), FALSE) AS held
     FROM ({matched}) AS contact
-    JOIN customers_buyer AS buyer ON buyer.id = contact.buyer_id
+    OFFSET 0 -- each is looked up once, however often it is named below
 )
 
 -- name: sizes
@@ -49,12 +51,12 @@ SELECT fits, NOT (muted OR shop_capped OR market_capped) AS clear, count(*) FROM
     SELECT buyer_id, muted, shop_capped, market_capped, held,
         NOT (muted OR shop_capped OR market_capped) AS clear,
         orders, spent::float8 AS spent, messages, reads, paid_at, active_at,
-        (%(activity_weight)s * coalesce(exp(extract(epoch FROM active_at - %(now)s)::float8 / %(activity_seconds)s), 0)
-            + coalesce(exp(extract(epoch FROM paid_times[1] - %(now)s)::float8 / %(order_seconds)s), 0)
-            + coalesce(exp(extract(epoch FROM paid_times[2] - %(now)s)::float8 / %(order_seconds)s), 0)
-            + coalesce(exp(extract(epoch FROM paid_times[3] - %(now)s)::float8 / %(order_seconds)s), 0)
-            + coalesce(exp(extract(epoch FROM paid_times[4] - %(now)s)::float8 / %(order_seconds)s), 0)
-            + coalesce(exp(extract(epoch FROM paid_times[5] - %(now)s)::float8 / %(order_seconds)s), 0)
+        (%(activity_weight)s * coalesce(exp(date_part('epoch', active_at - %(now)s) / %(activity_seconds)s), 0)
+            + coalesce(exp(date_part('epoch', paid_times[1] - %(now)s) / %(order_seconds)s), 0)
+            + coalesce(exp(date_part('epoch', paid_times[2] - %(now)s) / %(order_seconds)s), 0)
+            + coalesce(exp(date_part('epoch', paid_times[3] - %(now)s) / %(order_seconds)s), 0)
+            + coalesce(exp(date_part('epoch', paid_times[4] - %(now)s) / %(order_seconds)s), 0)
+            + coalesce(exp(date_part('epoch', paid_times[5] - %(now)s) / %(order_seconds)s), 0)
             + %(background)s)
         * (reads + %(read_weight)s * %(read_rate)s) / (messages + %(read_weight)s) AS interest
     FROM (
@@ -80,8 +82,8 @@ SELECT fits, NOT (muted OR shop_capped OR market_capped) AS clear, count(*) FROM
     SELECT buyer_id, sorted.held,
         interest * (spent + %(value_weight)s * order_value) / (orders + %(value_weight)s) AS score,
         least(orders, 32767)::int2 AS orders,
-        floor(extract(epoch FROM %(now)s - paid_at) / 86400)::int2 AS ordered_days,
-        floor(extract(epoch FROM %(now)s - active_at) / 86400)::int2 AS active_days,
+        floor(date_part('epoch', %(now)s - paid_at) / 86400)::int2 AS ordered_days,
+        floor(date_part('epoch', %(now)s - active_at) / 86400)::int2 AS active_days,
         least(greatest(messages, reads), 32767)::int2 AS messages, -- counted a minute later than reads
         least(reads, 32767)::int2 AS reads
     FROM sorted CROSS JOIN totals

@@ -264,6 +264,6 @@ def test_without_the_check_on_mutes_the_message_would_be_sent(monkeypatch):
     seller = seller_with_followers(2)
     broadcast = broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
     Contact.objects.update(muted_at=NOW)
-    monkeypatch.setattr(delivery, "NOT_MUTED", {})
+    monkeypatch.setattr(delivery, "unmuted", lambda recipients: recipients)
 
     assert delivery._send(Batch.objects.get(), broadcast, now=NOW) == 2
