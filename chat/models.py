@@ -64,9 +64,12 @@ class MessageQuerySet(SellerOwned["Message"]):
 
 
 class Message(models.Model):
-    """What stands in a chat thread. Never more than once per contact and content (I3)."""
+    """What stands in a chat thread. Never more than once per contact and content (I3).
 
-    pk = models.CompositePrimaryKey("week", "seller_id", "buyer_id", "content_id")
+    The key begins with the buyer: threads, receipts and the buyer's page ask by it, and nobody by the seller alone.
+    """
+
+    pk = models.CompositePrimaryKey("buyer_id", "seller_id", "content_id", "week")
     week = models.DateField()  # the CEM week of admission; of the writing, for a reply
     seller = models.ForeignKey(
         Seller, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
@@ -88,12 +91,6 @@ class Message(models.Model):
     muted_at = models.DateTimeField(null=True)  # the buyer muted after it; stays when they unmute
 
     objects = MessageQuerySet.as_manager()
-
-    class Meta:
-        indexes = [
-            # the buyer's page and a thread: one buyer's messages, newest first
-            models.Index(fields=["buyer", "-sent_at"], name="message_of_buyer"),
-        ]
 
 
 class ConversationQuerySet(SellerOwned["Conversation"]):

@@ -95,7 +95,7 @@ ORDER BY contact.seller_id, contact.buyer_id
 FOR NO KEY UPDATE
 """
 
-# Finds each contact's messages by the index message_of_buyer. `told` has a row a receipt; `found` a
+# Finds each contact's messages by their key. `told` has a row a receipt; `found` a
 # row a message that changes, with the earliest time of each mark; the contact's memory of its reads
 # follows in the same statement. Parameters: arrays of equal length, one element a receipt (`since` is the
 # oldest week that it reaches), and `first`, the oldest of all, which leaves only its and later partitions to look at.

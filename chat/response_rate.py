@@ -19,7 +19,7 @@ from chat.partitions import monday_of
 from sellers.models import Market
 
 # Starts from the conversations touched in the window (index conversation_inbox), whose messages it
-# finds by message_of_buyer in the partitions of those weeks. Parameters: zone, market, sellers (null: all),
+# finds by their key in the partitions of those weeks. Parameters: zone, market, sellers (null: all),
 # first_week (of what was written in the window), since, until.
 MEASURE = """
 SELECT seller_id, count(*), count(*) FILTER (WHERE answered_at > asked_at)

@@ -18,7 +18,7 @@ from sellers.models import Market
 
 # Orders paid by a moment and credited to nobody yet, each with the message its buyer read (or
 # clicked) last; the batches that brought them grow in the same statement.
-# Reads order_by_payment, then message_of_buyer once an order, in the partitions from `week` on.
+# Reads order_by_payment, then the key of messages once an order, in the partitions from `week` on.
 CREDIT = """
 WITH touched AS (
     SELECT paid.id, paid.paid_at, touch.content_id, touch.batch,

@@ -8,11 +8,12 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 
-from django.db.models import Count, Q
+from django.db.models import Q
 
-from chat.models import Message
+from chat.models import Message, MessageQuerySet
 from eligibility.models import Policy, Standing
-from engagement.models import Broadcast
+from engagement.delivery import recipients_of
+from engagement.models import Batch, Broadcast
 from engagement.overview import Situation, quotas_of
 from engagement.performance import ledger_of
 from engagement.weekly_review import COUNTED_DAYS, TIME_TO_READ
@@ -187,17 +188,21 @@ def _running(situation: Situation) -> Running:
     until = evaluation - TIME_TO_READ
     since = until - COUNTED_DAYS
     monday = situation.market.day(since)
-    found = (
-        Message.objects.of_broadcasts()
-        .filter(
-            seller=situation.seller,
-            week__gte=monday - timedelta(days=monday.weekday() + 7),
-            sent_at__gte=since,
-            sent_at__lt=until,
-        )
-        .aggregate(delivered=Count("buyer_id"), read=Count("buyer_id", filter=Q(read_at__lt=evaluation)))
+    batches = Batch.objects.filter(
+        seller=situation.seller,
+        week__gte=monday - timedelta(days=monday.weekday() + 7),
+        closed_at__gte=since,
     )
-    delivered, read = found["delivered"], found["read"]
+    delivered = read = 0
+    for batch in batches.filter(Q(closed_at__lt=until) | Q(handed_at__lt=until)).select_related("broadcast"):
+        assert batch.closed_at is not None
+        sent_within = batch.closed_at < until and (batch.handed_at is None or batch.handed_at >= since)
+        if sent_within and evaluation > situation.now:
+            delivered, read = delivered + batch.delivered, read + batch.reads
+        else:  # told by its messages, one by one: where a boundary cuts through it, and once reads may be too late
+            messages = _messages_of(batch).filter(sent_at__gte=since, sent_at__lt=until)
+            delivered += messages.count()
+            read += messages.filter(read_at__lt=evaluation).count()
     target = situation.policy.target_read_rate
     lacking = -(-int(delivered * target * 100) // 10_000) - read  # rounded up: 8.96 % misses 9 %
     return Running(
@@ -207,6 +212,14 @@ def _running(situation: Situation) -> Running:
         until=until,
         needed=max(lacking, 0),
         enough=delivered >= situation.policy.growth_min_delivered,
+    )
+
+
+def _messages_of(batch: Batch) -> MessageQuerySet:
+    """The messages that a batch brought, found by their keys."""
+    buyers = recipients_of(batch).values("buyer_id")
+    return Message.objects.filter(
+        week=batch.week, seller_id=batch.seller_id, content_id=batch.broadcast.content_id, buyer_id__in=buyers
     )
 
 

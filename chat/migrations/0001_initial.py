@@ -110,10 +110,10 @@ class Migration(migrations.Migration):
                 (
                     "pk",
                     models.CompositePrimaryKey(
-                        "week",
-                        "seller_id",
                         "buyer_id",
+                        "seller_id",
                         "content_id",
+                        "week",
                         blank=True,
                         editable=False,
                         primary_key=True,
@@ -161,9 +161,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
             ],
-            options={
-                "indexes": [models.Index(fields=["buyer", "-sent_at"], name="message_of_buyer")],
-            },
         ),
         migrations.CreateModel(
             name="WaitingReceipt",

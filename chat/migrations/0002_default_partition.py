@@ -6,7 +6,6 @@ from django.db import migrations
 FORWARD = """
 CREATE TABLE chat_message_default PARTITION OF chat_message DEFAULT WITH (fillfactor = 85);
 ALTER INDEX chat_message_default_pkey RENAME TO chat_message_pkey_default;
-ALTER INDEX chat_message_default_buyer_id_sent_at_idx RENAME TO message_of_buyer_default;
 """
 
 

@@ -449,7 +449,7 @@ class Migration(migrations.Migration):
             options={
                 "constraints": [
                     models.UniqueConstraint(
-                        fields=("week", "seller", "broadcast", "buyer"), name="recipient_once_per_broadcast"
+                        fields=("week", "seller", "buyer", "broadcast"), name="recipient_once_per_broadcast"
                     )
                 ],
             },

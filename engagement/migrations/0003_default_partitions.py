@@ -5,7 +5,7 @@ from django.db import migrations
 RECIPIENTS = """
 CREATE TABLE engagement_recipient_default PARTITION OF engagement_recipient DEFAULT;
 ALTER INDEX engagement_recipient_default_pkey RENAME TO engagement_recipient_pkey_default;
-ALTER INDEX engagement_recipient_default_week_seller_id_broadcast_id_bu_key
+ALTER INDEX engagement_recipient_default_week_seller_id_buyer_id_broadc_key
     RENAME TO recipient_once_per_broadcast_default;
 """
 # Room on each page, so that counting touches no index (HOT).

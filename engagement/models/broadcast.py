@@ -32,10 +32,6 @@ class BroadcastQuerySet(SellerOwned["Broadcast"]):
             TruncMinute("send_at"), "scenario__priority", "send_at", "id"
         )
 
-    def used(self, *, seller: Seller, scenario: Scenario, day: date) -> int:
-        """How often a seller used a scenario on a local day (D2, R15)."""
-        return self.filter(seller=seller, scenario=scenario, day=day, admitted_at__isnull=False).count()
-
     def unsettled(self) -> BroadcastQuerySet:
         """Admitted broadcasts that still hold quota for customers who may yet be reached."""
         return self.filter(admitted_at__isnull=False, ended_at__isnull=True)

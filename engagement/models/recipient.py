@@ -47,8 +47,9 @@ class Recipient(models.Model):
 
     class Meta:
         constraints = [
-            # I3; audience: was this buyer selected by that broadcast
+            # I3; audience: was this buyer selected by that broadcast. The buyer comes first, so that nobody who
+            # asks for a broadcast's ranks can be led here
             models.UniqueConstraint(
-                fields=["week", "seller", "broadcast", "buyer"], name="recipient_once_per_broadcast"
+                fields=["week", "seller", "buyer", "broadcast"], name="recipient_once_per_broadcast"
             )
         ]
