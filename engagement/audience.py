@@ -137,6 +137,12 @@ class Audience:
             rows: list[tuple[Any, ...]] = cursor.fetchall()
         return rows
 
+    @property
+    def uses_today(self) -> int:
+        """How often the shop has used the scenario on this local day (D2)."""
+        day = self.seller.market.day(self.now)
+        return sum((day, self.scenario.pk) == (sent_on, used) for _, _, sent_on, used, _ in self._sent)
+
     @cached_property
     def _bound(self) -> dict[str, Any]:
         policy = self.policy
@@ -156,16 +162,23 @@ class Audience:
         }
 
     @cached_property
+    def _sent(self) -> list[tuple[Any, ...]]:
+        """The shop's broadcasts of today, and of this scenario and week where it needs quota: id, week, day,
+        scenario, end."""
+        of_week = Q(week=self.week, scenario=self.scenario) if self.quota is not None else Q(pk__in=[])
+        return list(
+            Broadcast.objects.filter(
+                Q(day=self.seller.market.day(self.now)) | of_week,
+                seller=self.seller,
+                admitted_at__isnull=False,
+            ).values_list("pk", "week", "day", "scenario_id", "ended_at")
+        )
+
+    @property
     def _earlier(self) -> dict[str, list[Any]]:
         """The shop's broadcasts that count against a customer: of today (D2), and of this scenario and
         week (`mates`, D12; none where no quota is needed); which of all are not settled yet."""
-        day = self.seller.market.day(self.now)
-        of_week = Q(week=self.week, scenario=self.scenario) if self.quota is not None else Q(pk__in=[])
-        rows = list(
-            Broadcast.objects.filter(
-                Q(day=day) | of_week, seller=self.seller, admitted_at__isnull=False
-            ).values_list("pk", "week", "day", "scenario_id", "ended_at")
-        )
+        day, rows = self.seller.market.day(self.now), self._sent
         return {
             "weeks": sorted({week for _, week, *_ in rows if week}),
             "today": [pk for pk, _, sent_on, *_ in rows if sent_on == day],

@@ -79,10 +79,10 @@ def _launch(broadcast: Broadcast, *, now: datetime) -> None:
     week, policy = current_week(market), Policy.objects.in_force(market, now)
     check_market(seller)
     check_standing(seller, scenario, week=week)
-    check_uses(seller, scenario, day=day, policy=policy)
     assert week is not None, "a seller with a standing has a week"
     quota = quota_of_week(seller, scenario, week=week, now=now, lock=True)
     audience = Audience(seller, scenario, policy, week, quota, now)
+    check_uses(scenario, today=audience.uses_today, policy=policy)
     admitted = admit(audience, broadcast)
     fall, left_out = admitted.fall, admitted.left_out
     if not fall.selected:

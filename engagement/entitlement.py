@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 
 from eligibility.models import Policy, Standing, Tier
-from engagement.models import Broadcast
 from quotas.models import Scenario
 from sellers.models import Seller
 
@@ -32,13 +31,13 @@ def check_standing(seller: Seller, scenario: Scenario, *, week: date | None) -> 
     tier = tier_of(seller, week=week)
     if tier == Tier.NONE:
         raise Refused("Your shop is not eligible for Customer Engagement this week. Your draft is kept.")
-    if not Scenario.objects.open_to(tier).filter(pk=scenario.pk).exists():
+    if not scenario.is_open_to(tier):
         raise Refused(f"“{scenario}” is not open to {tier} access. Your draft is kept.")
 
 
-def check_uses(seller: Seller, scenario: Scenario, *, day: date, policy: Policy) -> None:
-    """D2, R15: each scenario a limited number of times a day."""
-    if Broadcast.objects.used(seller=seller, scenario=scenario, day=day) >= policy.uses_per_day:
+def check_uses(scenario: Scenario, *, today: int, policy: Policy) -> None:
+    """D2, R15: each scenario a limited number of times a day; `today`: how often it was used already."""
+    if today >= policy.uses_per_day:
         raise Refused(
             f"You used “{scenario}” {policy.uses_per_day} times today, the most a day. "
             "Schedule it for tomorrow."

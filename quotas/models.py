@@ -62,6 +62,10 @@ class Scenario(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def is_open_to(self, tier: str) -> bool:
+        """Whether a tier may use it, as `Scenario.objects.open_to` has it (R6)."""
+        return self.active and (tier == Tier.ADVANCE or tier == self.tier == Tier.BASIC)
+
 
 class Fact(models.TextChoices):
     """What a condition can ask of a contact; each is a list of times on the contact."""

@@ -20,7 +20,6 @@ from customers.models import Product
 from engagement import overlap
 from engagement.audience import Audience
 from engagement.forms import LATER, ComposerForm
-from engagement.models import Broadcast
 from engagement.overview import Situation
 from engagement.quiet_hours import sending_time
 from engagement.views import steps
@@ -62,13 +61,12 @@ def audience(situation: Situation, scenario: Scenario | None, *, at_once: bool =
     surveyed = Audience.survey(situation.seller, scenario, now=situation.now)
     assert surveyed is not None, "an open seller has a week"
     fall, quota, policy = surveyed.waterfall, surveyed.quota, situation.policy
-    uses = Broadcast.objects.used(seller=situation.seller, scenario=scenario, day=situation.day)
     return context | {
         "fall": fall,
         "steps": steps.waterfall(fall, cap=policy.max_recipients),
         "quota": quota,
         "left_after": quota.left - fall.charged if quota else None,
-        "uses_left": max(policy.uses_per_day - uses, 0),
+        "uses_left": max(policy.uses_per_day - surveyed.uses_today, 0),
         "uses_per_day": policy.uses_per_day,
     }
 
