@@ -220,7 +220,7 @@ MESSAGE_RETENTION_MONTHS = env.int("MESSAGE_RETENTION_MONTHS", default=24)
 MARKETPLACE_DOMAINS = env.list("MARKETPLACE_DOMAINS", default=[])
 
 # Recipients a batch, and seconds between two sweeps for what a lost bell left behind.
-BATCH_SIZE = env.int("BATCH_SIZE", default=1000)
+BATCH_SIZE = env.int("BATCH_SIZE", default=2000)
 SWEEP_INTERVAL = env.float("SWEEP_INTERVAL", default=30.0)
 # A folder that says where a test kills the worker (engagement.failpoints); nothing where DEBUG is off.
 FAILPOINTS = env.str("FAILPOINTS", default="")

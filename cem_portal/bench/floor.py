@@ -31,28 +31,33 @@ WITH charged AS (
 INSERT INTO quotas_ledgerentry (quota_id, kind, amount, reference, reason, at)
 SELECT id, 'charge', %(size)s, 'broadcast:' || %(broadcast)s, '', %(now)s FROM charged
 """
+# The best of those whom no mute and no cap keeps away (looked up one by one, as none is the usual answer), their loads
+# and the recipients; a buyer whom another seller filled up meanwhile would be one too many.
 ADMIT = """
 WITH chosen AS (
-    SELECT contact.buyer_id, contact.orders, contact.messages, contact.reads,
-           contact.paid_times[1] AS paid_at,
-           greatest(contact.viewed_times[1], contact.cart_times[1], contact.wish_times[1],
-                    contact.ordered_times[1], contact.read_times[1], contact.followed_times[1]) AS active_at,
-           (0.3 * coalesce(exp(extract(epoch FROM %(now)s
-                - greatest(contact.viewed_times[1], contact.cart_times[1], contact.wish_times[1],
-                    contact.ordered_times[1], contact.read_times[1], contact.followed_times[1])
-                )::float8 / -1209600), 0)
-            + coalesce(exp(extract(epoch FROM %(now)s - contact.paid_times[1])::float8 / -7776000), 0)
-            + coalesce(exp(extract(epoch FROM %(now)s - contact.paid_times[2])::float8 / -7776000), 0)
-            + coalesce(exp(extract(epoch FROM %(now)s - contact.paid_times[3])::float8 / -7776000), 0)
-            + coalesce(exp(extract(epoch FROM %(now)s - contact.paid_times[4])::float8 / -7776000), 0)
-            + coalesce(exp(extract(epoch FROM %(now)s - contact.paid_times[5])::float8 / -7776000), 0)
-            + 0.02) * ((contact.spent::float8 + 150) / (contact.orders + 3))
-            * ((contact.reads + 0.45) / (contact.messages + 5)) AS score
-    FROM customers_contact AS contact
-    JOIN customers_buyer AS buyer ON buyer.id = contact.buyer_id
-    WHERE contact.seller_id = %(seller)s AND contact.followed_times[1] IS NOT NULL
-      AND contact.muted_at IS NULL AND buyer.muted_at IS NULL
-    ORDER BY score DESC, contact.buyer_id LIMIT %(size)s
+    SELECT buyer_id, orders, messages, reads, paid_at, active_at,
+           (0.3 * coalesce(exp(date_part('epoch', %(now)s - active_at) / -1209600), 0)
+            + coalesce(exp(date_part('epoch', %(now)s - paid_at) / -7776000), 0)
+            + coalesce(exp(date_part('epoch', %(now)s - paid_times[2]) / -7776000), 0)
+            + coalesce(exp(date_part('epoch', %(now)s - paid_times[3]) / -7776000), 0)
+            + coalesce(exp(date_part('epoch', %(now)s - paid_times[4]) / -7776000), 0)
+            + coalesce(exp(date_part('epoch', %(now)s - paid_times[5]) / -7776000), 0)
+            + 0.02) * ((spent::float8 + 150) / (orders + 3)) * ((reads + 0.45) / (messages + 5)) AS score
+    FROM (
+        SELECT *, paid_times[1] AS paid_at,
+               greatest(viewed_times[1], cart_times[1], wish_times[1], ordered_times[1], read_times[1],
+                        followed_times[1]) AS active_at
+        FROM customers_contact AS contact
+        WHERE seller_id = %(seller)s AND followed_times[1] IS NOT NULL AND muted_at IS NULL
+          AND (SELECT TRUE FROM customers_buyer AS buyer
+               WHERE buyer.id = contact.buyer_id AND buyer.muted_at IS NOT NULL) IS NULL
+          AND (SELECT TRUE FROM engagement_buyerload AS load
+               WHERE load.buyer_id = contact.buyer_id
+                 AND (load.day = %(day)s AND load.day_count >= 3
+                      OR load.week = %(week)s AND load.week_count >= 10)) IS NULL
+        OFFSET 0
+    ) AS contact
+    ORDER BY score DESC, buyer_id LIMIT %(size)s
 ), loaded AS (
     INSERT INTO engagement_buyerload AS load (buyer_id, day, day_count, week, week_count)
     SELECT buyer_id, %(day)s, 1, %(week)s, 1 FROM chosen ORDER BY buyer_id
@@ -63,8 +68,8 @@ WITH chosen AS (
 INSERT INTO engagement_recipient (week, seller_id, broadcast_id, rank, buyer_id, score, orders,
                                   ordered_days, active_days, messages, reads)
 SELECT %(week)s, %(seller)s, %(broadcast)s, row_number() OVER (), buyer_id, score, orders,
-       floor(extract(epoch FROM %(now)s - paid_at) / 86400)::int2,
-       floor(extract(epoch FROM %(now)s - active_at) / 86400)::int2, messages, reads
+       floor(date_part('epoch', %(now)s - paid_at) / 86400)::int2,
+       floor(date_part('epoch', %(now)s - active_at) / 86400)::int2, messages, reads
 FROM chosen
 """
 BATCHES = """
@@ -81,14 +86,15 @@ FROM engagement_batch WHERE status = 'open' ORDER BY turn LIMIT 1 FOR UPDATE SKI
 """
 SEND = """
 INSERT INTO chat_message (week, seller_id, buyer_id, content_id, batch, from_buyer, sent_at)
-SELECT recipient.week, recipient.seller_id, recipient.buyer_id, %(content)s, %(number)s, FALSE, %(now)s
+SELECT week, seller_id, buyer_id, %(content)s, %(number)s, FALSE, %(now)s
 FROM engagement_recipient AS recipient
-JOIN customers_contact AS contact
-  ON contact.seller_id = recipient.seller_id AND contact.buyer_id = recipient.buyer_id
-JOIN customers_buyer AS buyer ON buyer.id = recipient.buyer_id
-WHERE recipient.week = %(week)s AND recipient.seller_id = %(seller)s
-  AND recipient.broadcast_id = %(broadcast)s AND recipient.rank BETWEEN %(first)s AND %(last)s
-  AND contact.muted_at IS NULL AND buyer.muted_at IS NULL
+WHERE week = %(week)s AND seller_id = %(seller)s
+  AND broadcast_id = %(broadcast)s AND rank BETWEEN %(first)s AND %(last)s
+  AND (SELECT TRUE FROM customers_contact AS contact
+       WHERE contact.seller_id = %(seller)s AND contact.buyer_id = recipient.buyer_id
+         AND contact.muted_at IS NOT NULL) IS NULL
+  AND (SELECT TRUE FROM customers_buyer AS buyer
+       WHERE buyer.id = recipient.buyer_id AND buyer.muted_at IS NOT NULL) IS NULL
 """
 CLOSE = """
 UPDATE engagement_batch SET status = 'closed', closed_at = %(now)s, delivered = %(sent)s
