@@ -211,6 +211,20 @@ def test_settling_at_once_refunds_once():
     assert Quota.objects.get(seller=seller, scenario__code="followers").used == 0
 
 
+def test_what_reached_everyone_is_ended_once_however_many_look():
+    sellers = [seller_with_followers(2) for _ in range(6)]
+    broadcasts = [broadcasting.launch(BroadcastFactory(seller=seller), now=NOW) for seller in sellers]
+    while delivery.deliver_next_batch(now=NOW):
+        pass
+
+    results = race(*[lambda: settle_ended(now=NOW)] * 8)
+
+    assert sum(results) == 6
+    ended = Broadcast.objects.filter(pk__in=[each.pk for each in broadcasts])
+    assert set(ended.values_list("status", "ended_at")) == {("sent", NOW)}
+    assert not LedgerEntry.objects.filter(kind="refund").exists()
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_stopping_while_workers_deliver_keeps_the_sums(settings, seed):
     """I4: selected = delivered + stopped + skipped, and what was not delivered is refunded."""
