@@ -8,27 +8,82 @@ batch whose turn it is, so a small broadcast never waits for a large one (I3, I4
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
-from chat.models import Message
-from customers.models import Buyer, Contact, Product, Voucher
+from chat.models import Content, Message
+from customers.models import Contact, Product, Voucher
 from engagement import failpoints
 from engagement.chronicle import about, tell
 from engagement.models import Batch, Broadcast, Recipient
 from quotas.conditions import matching
+from quotas.models import Condition
 
 Outcome = Recipient.Outcome
 TURN_SECONDS = 30.0  # a task stays well under its minute
 
-# {reachable} is a QuerySet as Django compiled it, with its own bound parameters after ours.
+# The statements of a batch are text: built by the ORM each time, they took longer than PostgreSQL does.
+#
+# The open batch with the least turn, of a market whose switch is on (D16), with what its broadcast says.
+# Parameters: the weeks. Indexes: batch_turn, then keys.
+TAKE = """
+SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number, batch.first_rank, batch.last_rank, batch.turn,
+       content.id, content.voucher_id, content.product_ids, scenario.id, scenario.rechecked
+FROM engagement_batch AS batch
+JOIN sellers_seller AS seller ON seller.id = batch.seller_id
+JOIN sellers_market AS market ON market.id = seller.market_id AND market.sending_stopped_at IS NULL
+JOIN engagement_broadcast AS broadcast ON broadcast.id = batch.broadcast_id
+JOIN quotas_scenario AS scenario ON scenario.id = broadcast.scenario_id
+JOIN chat_content AS content ON content.id = broadcast.content_id
+WHERE batch.week BETWEEN %s AND %s AND batch.status = 'open'
+ORDER BY batch.turn
+LIMIT 1
+FOR UPDATE OF batch SKIP LOCKED
+"""
+# Who mutes neither the shop nor all messages (I6), and still fits where {fitting} says so. Mutes are looked up one
+# by one in two small indexes: no plan depends on how many the planner expects.
+# Indexes: the key of recipients; contact_muted, buyer_muted.
+NOT_MUTED = """
+  AND (SELECT TRUE FROM customers_contact AS contact
+       WHERE contact.seller_id = %(seller)s AND contact.buyer_id = recipient.buyer_id
+         AND contact.muted_at IS NOT NULL) IS NULL
+  AND (SELECT TRUE FROM customers_buyer AS buyer
+       WHERE buyer.id = recipient.buyer_id AND buyer.muted_at IS NOT NULL) IS NULL
+"""
 SEND = """
 INSERT INTO chat_message (week, seller_id, buyer_id, content_id, batch, from_buyer, sent_at)
-SELECT %s, %s, reachable.buyer_id, %s, %s, FALSE, %s FROM ({reachable}) AS reachable
+SELECT week, seller_id, buyer_id, %(content)s, %(number)s, FALSE, %(now)s
+FROM engagement_recipient AS recipient
+WHERE week = %(week)s AND seller_id = %(seller)s AND broadcast_id = %(broadcast)s
+  AND rank BETWEEN %(first)s AND %(last)s {not_muted} {fitting}
 """
+CLOSE = """
+UPDATE engagement_batch SET status = 'closed', closed_at = %(now)s, delivered = %(delivered)s, skipped = %(skipped)s
+WHERE week = %(week)s AND seller_id = %(seller)s AND broadcast_id = %(broadcast)s AND number = %(number)s
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A batch that we hold locked, what it brings, and by which scenario's rule."""
+
+    batch: Batch
+    content: Content
+    scenario_id: int
+    rechecked: bool
+
+    def bound(self) -> dict[str, Any]:
+        """The parameters of SEND and CLOSE that the batch knows."""
+        batch = self.batch
+        key = {"week": batch.week, "seller": batch.seller_id, "broadcast": batch.broadcast_id}
+        ranks = {"number": batch.number, "first": batch.first_rank, "last": batch.last_rank}
+        return key | ranks | {"content": self.content.pk}
 
 
 @transaction.atomic
@@ -38,28 +93,33 @@ def deliver_next_batch(*, now: datetime, weeks: tuple[date, date] | None = None)
     Batches of a market whose switch is off stay open (D16). `weeks`: the first and last that have
     something unsettled, where the caller has asked already.
     """
-    batch = _take_batch(weeks)
-    if batch is None:
+    weeks = weeks or Broadcast.objects.weeks_under_way()
+    taken = _take_batch(weeks) if weeks else None
+    if taken is None:
         return None
+    batch = taken.batch
     with about(broadcast=batch.broadcast_id, seller=batch.seller_id, batch=batch.number):
-        _deliver(batch, now=now)
+        _deliver(taken, now=now)
     return batch
 
 
-def _deliver(batch: Batch, *, now: datetime) -> None:
+def _deliver(taken: Taken, *, now: datetime) -> None:
     failpoints.reach(failpoints.BATCH_TAKEN)
-    broadcast = batch.broadcast
-    obstacle = find_obstacle(broadcast, now=now)
-    batch.delivered = 0 if obstacle else _send(batch, broadcast, now=now)
+    batch = taken.batch
+    obstacle = find_obstacle(taken.content, now=now)
+    batch.delivered = 0 if obstacle else _send(taken, now=now)
     failpoints.reach(failpoints.MESSAGES_INSERTED)
     batch.skipped = batch.size - batch.delivered
     if batch.skipped:
-        _explain_skipped(batch, broadcast, obstacle)
+        _explain_skipped(batch, taken.content, obstacle)
     batch.status, batch.closed_at = Batch.Status.CLOSED, now
-    batch.save(update_fields=["delivered", "skipped", "status", "closed_at"])
+    figures = {"delivered": batch.delivered, "skipped": batch.skipped}
+    with connection.cursor() as cursor:
+        cursor.execute(CLOSE, taken.bound() | figures | {"now": now})
     failpoints.reach(failpoints.BATCH_CLOSED)
-    figures = {"batch": batch.number, "delivered": batch.delivered, "skipped": batch.skipped}
-    tell("batch delivered", broadcast=batch.broadcast_id, seller=batch.seller_id, **figures)
+    tell(
+        "batch delivered", broadcast=batch.broadcast_id, seller=batch.seller_id, batch=batch.number, **figures
+    )
 
 
 def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
@@ -76,10 +136,17 @@ def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
     return weeks is not None
 
 
-def _take_batch(weeks: tuple[date, date] | None) -> Batch | None:
-    """The batch, locked, with its broadcast, scenario and content."""
-    free = Batch.objects.due(weeks).select_for_update(skip_locked=True, of=("self",))
-    return free.select_related("broadcast__scenario", "broadcast__content").order_by("turn").first()
+def _take_batch(weeks: tuple[date, date]) -> Taken | None:
+    with connection.cursor() as cursor:
+        cursor.execute(TAKE, weeks)
+        row = cursor.fetchone()
+    if row is None:
+        return None
+    names = ("week", "seller_id", "broadcast_id", "number", "first_rank", "last_rank", "turn")
+    batch = Batch(**dict(zip(names, row, strict=False)))
+    content_id, voucher_id, product_ids, scenario_id, rechecked = row[len(names) :]
+    content = Content(pk=content_id, voucher_id=voucher_id, product_ids=product_ids)
+    return Taken(batch, content, scenario_id, rechecked)
 
 
 def recipients_of(batch: Batch) -> QuerySet[Recipient]:
@@ -91,9 +158,8 @@ def recipients_of(batch: Batch) -> QuerySet[Recipient]:
     )
 
 
-def find_obstacle(broadcast: Broadcast, *, now: datetime) -> str | None:
+def find_obstacle(content: Content, *, now: datetime) -> str | None:
     """What keeps the whole message from being sent: a spent voucher, nothing left in stock."""
-    content = broadcast.content
     if content.voucher_id is not None:
         claimable = Voucher.objects.filter(pk=content.voucher_id, ends_at__gt=now, claimed__lt=F("quantity"))
         if not claimable.exists():
@@ -104,41 +170,28 @@ def find_obstacle(broadcast: Broadcast, *, now: datetime) -> str | None:
     return None
 
 
-def unmuted(recipients: QuerySet[Recipient]) -> QuerySet[Recipient]:
-    """Those who mute neither the shop nor all messages (I6).
-
-    Looked up one by one in two small indexes: no plan depends on how many the planner expects.
-    """
-    shop = Contact.objects.filter(
-        seller_id=OuterRef("seller_id"), buyer_id=OuterRef("buyer_id"), muted_at__isnull=False
-    )
-    everyone = Buyer.objects.filter(pk=OuterRef("buyer_id"), muted_at__isnull=False)
-    return recipients.alias(
-        muted_shop=Subquery(shop.values("buyer_id")[:1]), muted_all=Subquery(everyone.values("pk")[:1])
-    ).filter(muted_shop__isnull=True, muted_all__isnull=True)
-
-
-def _send(batch: Batch, broadcast: Broadcast, *, now: datetime) -> int:
+def _send(taken: Taken, *, now: datetime) -> int:
     """Insert the messages of those who have not muted and still fit. Returns how many."""
-    reachable = unmuted(recipients_of(batch))
-    if broadcast.scenario.rechecked:
-        contact = Contact.objects.filter(seller_id=batch.seller_id, buyer_id=OuterRef("buyer_id"))
-        fit = matching(broadcast.scenario.conditions.all(), now=now)
-        reachable = reachable.filter(Exists(contact.filter(fit)))
-    sql, bound = reachable.values("buyer_id").query.sql_with_params()
-    values = (batch.week, batch.seller_id, broadcast.content_id, batch.number, now)
+    fitting = ""
+    if taken.rechecked:
+        fit = matching(Condition.objects.filter(scenario=taken.scenario_id), now=now)
+        recipient = RawSQL("recipient.buyer_id", ())
+        contact = Contact.objects.filter(fit, seller_id=taken.batch.seller_id, buyer_id=recipient)
+        postgresql: Any = connection.ops  # its type tells what all databases have
+        compiled = postgresql.compose_sql(*contact.values("buyer_id").query.sql_with_params())
+        fitting = f"AND EXISTS ({compiled.replace('%', '%%')})"
     with connection.cursor() as cursor:
-        cursor.execute(SEND.format(reachable=sql), (*values, *bound))
+        cursor.execute(SEND.format(not_muted=NOT_MUTED, fitting=fitting), taken.bound() | {"now": now})
         return int(cursor.rowcount)
 
 
-def _explain_skipped(batch: Batch, broadcast: Broadcast, obstacle: str | None) -> None:
+def _explain_skipped(batch: Batch, content: Content, obstacle: str | None) -> None:
     """Give every recipient of the batch without a message the reason why."""
     sent = Message.objects.filter(
         week=batch.week,
         seller_id=batch.seller_id,
         buyer_id=OuterRef("buyer_id"),
-        content_id=broadcast.content_id,
+        content_id=content.pk,
     )
     muted = Exists(
         Contact.objects.filter(seller_id=batch.seller_id, buyer_id=OuterRef("buyer_id")).filter(

@@ -162,7 +162,9 @@ def _make_ready(
 ) -> list[Outgoing]:
     """Look at these recipients again; returns the messages of those who can still be reached."""
     obstacle = (
-        Outcome.STOPPED if broadcast.status == Broadcast.Status.STOPPED else find_obstacle(broadcast, now=now)
+        Outcome.STOPPED
+        if broadcast.status == Broadcast.Status.STOPPED
+        else find_obstacle(broadcast.content, now=now)
     )
     if obstacle:
         recipients.update(outcome=obstacle)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q, Subquery, Sum
+from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Sum, When
 
 from engagement import failpoints
 from engagement.chronicle import about, tell
-from engagement.models import Batch, Broadcast, BroadcastQuerySet, BuyerLoad, Recipient
+from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
 from quotas import ledger
 from quotas.models import Quota
 from sellers.models import Seller
+
+Status = Broadcast.Status
 
 
 @transaction.atomic
@@ -32,8 +34,8 @@ def settle(broadcast: Broadcast, *, now: datetime) -> bool:
         refunded = _refund(broadcast, now=now)
         _release_loads(broadcast)
     broadcast.ended_at = now
-    if broadcast.status == Broadcast.Status.SENDING:
-        broadcast.status = Broadcast.Status.SENT
+    if broadcast.status == Status.SENDING:
+        broadcast.status = Status.SENT
     broadcast.save(update_fields=["ended_at", "status"])
     figures = {"status": broadcast.status, "refunded": refunded}
     tell("broadcast settled", broadcast=broadcast.pk, seller=broadcast.seller_id, **figures)
@@ -92,26 +94,6 @@ def settle_ended(*, now: datetime) -> int:
     weeks = Broadcast.objects.weeks_under_way()
     if weeks is None:
         return 0
-    open_batches = Batch.objects.filter(
-        week=OuterRef("week"),
-        week__range=weeks,
-        seller_id=OuterRef("seller_id"),
-        broadcast_id=OuterRef("pk"),
-        status__in=Batch.PENDING,
-    )
-    ended = Broadcast.objects.unsettled().exclude(Exists(open_batches))
-    settled = _settle_delivered(ended, weeks=weeks, now=now)
-    for broadcast in ended.order_by("admitted_at"):
-        with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
-            settled += settle(broadcast, now=now)
-    return settled
-
-
-@transaction.atomic
-def _settle_delivered(ended: BroadcastQuerySet, *, weeks: tuple[date, date], now: datetime) -> int:
-    """End those of whom everyone was reached, all at once: nothing is refunded, so no seller and no quota is
-    locked. Who is being stopped or settled by another is left to the other. Returns how many.
-    """
     batches = Batch.objects.filter(
         week=OuterRef("week"),
         week__range=weeks,
@@ -119,12 +101,34 @@ def _settle_delivered(ended: BroadcastQuerySet, *, weeks: tuple[date, date], now
         broadcast_id=OuterRef("pk"),
     )
     delivered = batches.order_by().values("broadcast_id").annotate(sum=Sum("delivered")).values("sum")
-    reached = ended.filter(status=Broadcast.Status.SENDING, selected=Subquery(delivered)).order_by("pk")
-    locked = reached.select_for_update(no_key=True, skip_locked=True, of=("self",))
-    found = dict(locked.values_list("pk", "seller_id"))
-    if found:
-        Broadcast.objects.filter(pk__in=found).update(status=Broadcast.Status.SENT, ended_at=now)
-        failpoints.reach(failpoints.SETTLEMENT_WRITTEN)
-    for pk, seller in found.items():
-        tell("broadcast settled", broadcast=pk, seller=seller, status=Broadcast.Status.SENT, refunded=0)
-    return len(found)
+    ended = Broadcast.objects.unsettled().exclude(Exists(batches.filter(status__in=Batch.PENDING)))
+    reached_all = Q(status=Status.SENDING, selected=Subquery(delivered))
+    rows = ended.order_by("admitted_at").values_list(
+        "pk", "seller_id", Case(When(reached_all, True), default=False)
+    )
+    settled = 0
+    for pk, seller_id, is_whole in rows:
+        broadcast = Broadcast(pk=pk, seller_id=seller_id)
+        with about(broadcast=pk, seller=seller_id):
+            settled += _end(broadcast, now=now) if is_whole else settle(broadcast, now=now)
+    return settled
+
+
+@transaction.atomic
+def _end(broadcast: Broadcast, *, now: datetime) -> bool:
+    """End a broadcast that reached everyone: nothing is refunded, so neither seller nor quota is locked.
+
+    True when this call ended it, and not another, nor somebody who stopped it.
+    """
+    rows = Broadcast.objects.filter(pk=broadcast.pk, status=Status.SENDING, ended_at__isnull=True)
+    if not rows.update(status=Status.SENT, ended_at=now):
+        return False
+    tell(
+        "broadcast settled",
+        broadcast=broadcast.pk,
+        seller=broadcast.seller_id,
+        status=Status.SENT,
+        refunded=0,
+    )
+    failpoints.reach(failpoints.SETTLEMENT_WRITTEN)
+    return True

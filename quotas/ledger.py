@@ -8,6 +8,7 @@ concurrency (I2). Callers hold no lock but those before it in the lock order.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -77,7 +78,7 @@ def _move(
     by: ChatUser | None = None,
 ) -> bool:
     """Move what is used and the limit by so many customers; False, and nothing, where they would not fit."""
-    bound = {
+    bound: dict[str, Any] = {
         "quota": quota.pk,
         "kind": kind,
         "amount": amount,
