@@ -50,8 +50,8 @@ def deliver_slowly(monkeypatch, seconds):
     """Let every batch take so long between its messages and its commit."""
     send = delivery._send
 
-    def send_and_wait(batch, broadcast, *, now):
-        sent = send(batch, broadcast, now=now)
+    def send_and_wait(taken, *, now):
+        sent = send(taken, now=now)
         sleep(seconds)
         return sent
 
@@ -75,8 +75,8 @@ def pause_in_the_midst(broadcast, monkeypatch):
     """
     send, under_way, answered = delivery._send, threading.Event(), threading.Event()
 
-    def send_and_wait(batch, broadcast, *, now):
-        sent = send(batch, broadcast, now=now)
+    def send_and_wait(taken, *, now):
+        sent = send(taken, now=now)
         under_way.set()
         answered.wait(timeout=0.4)
         return sent
