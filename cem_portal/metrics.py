@@ -104,6 +104,11 @@ class Figures(Collector):
             "The worst delay of the receipts applied in the last ten minutes; 0 when none was late.",
             lateness.worst(now=now),
         )
+        yield _gauge(
+            "cem_receipts_given_up",
+            "Receipts of the last day that named a message which never came, or is no longer kept.",
+            lateness.given_up(now=now),
+        )
         pulse = heartbeat.feel(now=now)
         yield _gauge(
             "cem_beat_last_tick_age_seconds",

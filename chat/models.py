@@ -151,16 +151,32 @@ class Conversation(models.Model):
         return f"conversation with {self.buyer}"
 
 
-class WaitingReceipt(models.Model):
-    """A receipt that was told and is not applied yet. Rows are the queue; a row is gone once it is applied.
+class WaitingReceipts(models.Model):
+    """Receipts of one lane that were told by one call and are not applied yet. Rows are the queue; a row is gone
+    once it is applied.
 
-    No foreign keys: who is not known is passed over when it is applied. Read by its primary key, oldest first.
+    The arrays have an element a receipt. No foreign keys: who is not known is passed over when it is applied.
     """
 
+    lane = models.SmallIntegerField()  # chat.receipts.lane_of
     told_at = models.DateTimeField()
-    kind = models.CharField(max_length=8)
-    seller_id = models.BigIntegerField()
-    buyer_id = models.BigIntegerField()
-    at = models.DateTimeField()
-    content_id = models.BigIntegerField(null=True)
-    through = models.DateTimeField(null=True)
+    due_at = models.DateTimeField()  # later than told where it waits for its message
+    oldest = models.DateTimeField()  # when the first of them happened
+    reaches = models.DateField()  # the oldest week that any of it marks
+    size = models.PositiveIntegerField()
+    kinds = ArrayField(models.CharField(max_length=8))
+    seller_ids = ArrayField(models.BigIntegerField())
+    buyer_ids = ArrayField(models.BigIntegerField())
+    ats = ArrayField(models.DateTimeField())
+    weeks = ArrayField(models.DateField(null=True))
+    content_ids = ArrayField(models.BigIntegerField(null=True))
+    throughs = ArrayField(models.DateTimeField(null=True))
+
+    class Meta:
+        indexes = [
+            # intake.apply_some: a lane's oldest; lateness.worst: the oldest of all
+            models.Index(fields=["lane", "due_at"], name="waiting_by_lane"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.size:,} receipts told at {self.told_at:%Y-%m-%d %H:%M} UTC"

@@ -13,7 +13,7 @@ from chat import conversations
 from chat import receipts as chat_receipts
 from chat.models import Content, Message
 from chat.receipts import EVER, Kind, Receipt, reached_from
-from customers.models import Buyer, Contact, Voucher
+from customers.models import Buyer, Voucher
 from engagement import responses
 from sellers.models import Seller
 
@@ -94,7 +94,7 @@ def claim_vouchers(claims: Sequence[Receipt]) -> int:
     contents = {claim.content_id for claim in claims}
     offers = Content.objects.filter(pk__in=[pk for pk in contents if pk], voucher__isnull=False)
     voucher_of = dict(offers.values_list("pk", "voucher_id"))
-    chat_receipts.lock_contacts(claims)
+    chat_receipts.hold(claim.buyer_id for claim in claims)
     rows = Voucher.objects.filter(pk__in=[pk for pk in voucher_of.values() if pk]).order_by("pk")
     vouchers = {voucher.pk: voucher for voucher in rows.select_for_update(no_key=True)}
     messages = Message.objects.filter(
@@ -122,9 +122,8 @@ def claim_vouchers(claims: Sequence[Receipt]) -> int:
 
 
 def _one_claim_at_a_time(message: Message) -> None:
-    """Lock the contact: two messages to one buyer may carry the same voucher."""
-    contact = Contact.objects.filter(seller_id=message.seller_id, buyer_id=message.buyer_id)
-    contact.select_for_update(no_key=True).first()
+    """Hold the buyer's lane: two messages to one buyer may carry the same voucher."""
+    chat_receipts.hold([message.buyer_id])
 
 
 def _take_voucher(voucher: Voucher, *, now: datetime) -> bool:

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.db import DatabaseError, connection, models, transaction
-from django.db.models import Max
+from django.db.models import Max, Min, Sum
 from django.utils import timezone
 
-from chat.models import WaitingReceipt
+from chat.models import WaitingReceipts
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +32,19 @@ ON CONFLICT (minute) DO UPDATE SET seconds = greatest(lag.seconds, excluded.seco
 """
 
 
+# Those of a minute. Parameters: the moment, how many.
+GIVE_UP = """
+INSERT INTO engagement_receiptlag AS lag (minute, seconds, given_up) VALUES (date_trunc('minute', %s), 0, %s)
+ON CONFLICT (minute) DO UPDATE SET given_up = lag.given_up + excluded.given_up
+"""
+
+
 class ReceiptLag(models.Model):
-    """The worst delay of the receipts applied in one minute, in seconds."""
+    """The worst delay of the receipts applied in one minute, in seconds; and how many were given up in it."""
 
     minute = models.DateTimeField(primary_key=True)
     seconds = models.FloatField()
+    given_up = models.PositiveIntegerField(default=0, db_default=0)  # their message never came, or is gone
 
     class Meta:
         app_label = "engagement"
@@ -78,13 +86,30 @@ def note(oldest: datetime, *, now: datetime) -> None:
         logger.warning("A late receipt was not noted.", exc_info=True)
 
 
+def give_up_on_commit(count: int) -> None:
+    """Count receipts that were given up, once their transaction is committed; never raises."""
+    transaction.on_commit(lambda: _give_up(count, now=timezone.now()), robust=True)
+
+
+def _give_up(count: int, *, now: datetime) -> None:
+    logger.warning("%d receipts named a message that never came, or that is no longer kept.", count)
+    with connection.cursor() as cursor:
+        cursor.execute(GIVE_UP, (now, count))
+
+
 def worst(*, now: datetime) -> float:
     """The worst delay, in seconds: of the receipts applied in the last ten minutes, or of the one that has
     waited longest to be applied. 0 when none was late."""
     recent = ReceiptLag.objects.filter(minute__gte=now - WATCHED)
     applied = float(recent.aggregate(worst=Max("seconds", default=0.0))["worst"])
-    oldest = WaitingReceipt.objects.order_by("pk").values_list("told_at", flat=True).first()
+    oldest = WaitingReceipts.objects.aggregate(due=Min("due_at"))["due"]
     return max(applied, (now - oldest).total_seconds()) if oldest else applied
+
+
+def given_up(*, now: datetime) -> int:
+    """How many receipts of the last day named a message that never came, or that is no longer kept."""
+    recent = ReceiptLag.objects.filter(minute__gte=now - KEPT)
+    return int(recent.aggregate(total=Sum("given_up", default=0))["total"])
 
 
 def forget(*, now: datetime) -> None:

@@ -1,7 +1,7 @@
 """What buyers do with a message, added to the counters of the batch that brought it.
 
 The chat says what is new about each message (`chat.receipts`), once and for all repetitions; here it
-only finds the broadcast. Locks: contacts, then batches, each in key order.
+only finds the broadcast. Locks: lanes of buyers, then contacts, then batches, each in order.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from itertools import islice
 
+from django.conf import settings
 from django.db import connection, transaction
+from django.utils import timezone
 
 from chat import intake
 from chat import receipts as chat_receipts
@@ -82,20 +84,33 @@ def accept(receipts: Iterable[Receipt], *, now: datetime) -> int:
 
 
 def apply_waiting(*, seconds: float = TURN_SECONDS) -> bool:
-    """Apply what was taken in, `AT_ONCE` a transaction; True when time ran out and more may wait."""
+    """Apply what was taken in, some `AT_ONCE` a transaction; True when time ran out and more may wait."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
-        with transaction.atomic():
-            taken = intake.take(AT_ONCE)
-            apply(taken)
-        if len(taken) < AT_ONCE:
+        if not _apply_some(now=timezone.now()):
             return False
+    return True
+
+
+@transaction.atomic
+def _apply_some(*, now: datetime) -> bool:
+    """False when nothing waits that nobody else is at."""
+    patience = timedelta(hours=settings.CHAT_UNKNOWN_HOURS)
+    applied = intake.apply_some(at_most=AT_ONCE, now=now, patience=patience)
+    if applied is None:
+        return False
+    _add(applied.gained)
+    if applied.gained:
+        lateness.note_on_commit(applied.oldest)
+    if applied.given_up:
+        lateness.give_up_on_commit(applied.given_up)
     return True
 
 
 @transaction.atomic
 def mute_shop(*, seller_id: int, buyer_id: int, at: datetime) -> bool:
     """The buyer mutes one shop (D6). True when it was not muted before; then it is counted."""
+    chat_receipts.hold([buyer_id])
     unmuted = Contact.objects.filter(seller_id=seller_id, buyer_id=buyer_id, muted_at__isnull=True)
     if not unmuted.update(muted_at=at):
         return False
@@ -112,6 +127,7 @@ def unmute_shop(*, seller_id: int, buyer_id: int) -> bool:
 @transaction.atomic
 def mute_all(*, buyer_id: int, at: datetime) -> bool:
     """The buyer mutes every shop's CEM messages (D6), counted for the last one received."""
+    chat_receipts.hold([buyer_id])
     if not Buyer.objects.filter(pk=buyer_id, muted_at__isnull=True).update(muted_at=at):
         return False
     _tell_mute(Message.objects.filter(buyer_id=buyer_id), at=at)

@@ -163,7 +163,7 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="WaitingReceipt",
+            name="WaitingReceipts",
             fields=[
                 (
                     "id",
@@ -171,13 +171,51 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                ("lane", models.SmallIntegerField()),
                 ("told_at", models.DateTimeField()),
-                ("kind", models.CharField(max_length=8)),
-                ("seller_id", models.BigIntegerField()),
-                ("buyer_id", models.BigIntegerField()),
-                ("at", models.DateTimeField()),
-                ("content_id", models.BigIntegerField(null=True)),
-                ("through", models.DateTimeField(null=True)),
+                ("due_at", models.DateTimeField()),
+                ("oldest", models.DateTimeField()),
+                ("reaches", models.DateField()),
+                ("size", models.PositiveIntegerField()),
+                (
+                    "kinds",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=8), size=None
+                    ),
+                ),
+                (
+                    "seller_ids",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None),
+                ),
+                (
+                    "buyer_ids",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.BigIntegerField(), size=None),
+                ),
+                (
+                    "ats",
+                    django.contrib.postgres.fields.ArrayField(base_field=models.DateTimeField(), size=None),
+                ),
+                (
+                    "weeks",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.DateField(null=True), size=None
+                    ),
+                ),
+                (
+                    "content_ids",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.BigIntegerField(null=True), size=None
+                    ),
+                ),
+                (
+                    "throughs",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.DateTimeField(null=True), size=None
+                    ),
+                ),
             ],
+            options={
+                "indexes": [models.Index(fields=["lane", "due_at"], name="waiting_by_lane")],
+            },
         ),
     ]

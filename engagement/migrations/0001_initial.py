@@ -459,6 +459,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("minute", models.DateTimeField(primary_key=True, serialize=False)),
                 ("seconds", models.FloatField()),
+                ("given_up", models.PositiveIntegerField(db_default=0, default=0)),
             ],
         ),
         migrations.CreateModel(

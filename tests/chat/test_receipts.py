@@ -3,7 +3,7 @@ import threading
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -143,3 +143,47 @@ def test_racing_runs_count_every_message_once_and_never_deadlock():
     assert failures == []
     assert sum(counts.reads for counts in gained) == len(sent)
     assert set(Contact.objects.filter(seller=seller).values_list("reads", flat=True)) == {1}
+
+
+def read_some_and_click_others(seller, buyers, *, rounds):
+    """Half of two runs' receipts at once are lone reads, which mark first; the other half does it the other way round."""
+    failures = []
+    start = threading.Barrier(2)
+
+    def run(lone, others, n):
+        told = [Receipt(Kind.READ, seller.pk, buyer, minutes(60 - n)) for buyer in (*lone, *others, *others)]
+        start.wait()
+        try:
+            receipts.apply(told)
+        except OperationalError as error:
+            failures.append(error)
+        finally:
+            connection.close()
+
+    half = len(buyers) // 2
+    for n in range(rounds):
+        ways = ((buyers[:half], buyers[half:], n), (buyers[half:], buyers[:half], n))
+        threads = [threading.Thread(target=run, args=way) for way in ways]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    return failures
+
+
+@pytest.fixture
+def crowd():
+    seller = SellerFactory()
+    return seller, [cem_message(seller, ContactFactory(seller=seller).buyer).buyer_id for _ in range(120)]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_mark_the_same_messages_never_wait_in_a_circle(crowd):
+    assert read_some_and_click_others(*crowd, rounds=10) == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_their_lanes_they_would(crowd, monkeypatch):
+    """The control: the same code with its guard off."""
+    monkeypatch.setattr(receipts, "hold", lambda buyers: None)
+    assert read_some_and_click_others(*crowd, rounds=20)

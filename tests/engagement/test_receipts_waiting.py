@@ -1,19 +1,24 @@
 """Receipts told by thousands wait as rows until they are applied: none is lost, none counts twice."""
 
+from dataclasses import replace
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 import redis
+import time_machine
 from django.db import connection, transaction
+from django.db.models import Sum
 
 from chat import intake
-from chat.models import WaitingReceipt
-from chat.receipts import Kind, Receipt
+from chat.models import Message, WaitingReceipts
+from chat.receipts import LANE_LOCKS, LANES, Kind, Receipt, reached_from
 from engagement import broadcasting, doorbell, lateness, responses, tasks
 from engagement.delivery import deliver_next_batch
-from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
+from tests.factories import NOW, WEEK, BroadcastFactory, SellerFactory, follow, open_week
 
 LATER = NOW + timedelta(hours=1)
+PATIENCE = timedelta(hours=72)
 
 
 @pytest.fixture
@@ -47,25 +52,29 @@ def test_what_was_accepted_counts_once_it_is_applied(sent):
     tasks.apply_receipts()
 
     assert count(sent) == 4
-    assert not WaitingReceipt.objects.exists()
+    assert not WaitingReceipts.objects.exists()
 
 
 @pytest.mark.django_db
 def test_a_receipt_that_waits_for_a_worker_is_seen_as_lag(sent):
     responses.accept(reads(sent), now=LATER)
     assert lateness.worst(now=LATER + timedelta(minutes=7)) == 420
-    intake.take(10)
+    WaitingReceipts.objects.all().delete()
     assert lateness.worst(now=LATER + timedelta(minutes=7)) == 0
 
 
 @pytest.mark.django_db
-def test_a_receipt_comes_out_as_it_went_in(sent):
+def test_a_receipt_is_kept_as_it_was_told(sent):
+    at = LATER.astimezone(ZoneInfo("Asia/Manila"))
     told = [
-        Receipt(Kind.READ, sent.seller_id, 1, LATER, through=NOW),
-        Receipt(Kind.CLICKED, sent.seller_id, 2, LATER, content_id=sent.content_id),
+        Receipt(Kind.READ, sent.seller_id, 1, at, through=NOW),
+        Receipt(Kind.CLICKED, sent.seller_id, 1 + LANES, LATER, content_id=sent.content_id, week=WEEK),
     ]
     intake.keep(told, told_at=LATER)
-    assert sorted(intake.take(10), key=lambda receipt: receipt.buyer_id) == told
+    row = WaitingReceipts.objects.get()
+    columns = (row.kinds, row.seller_ids, row.buyer_ids, row.ats, row.content_ids, row.throughs, row.weeks)
+    assert [Receipt(*cells) for cells in zip(*columns, strict=True)] == told
+    assert (row.lane, row.size, row.oldest, row.reaches) == (1, 2, LATER, reached_from(LATER))
 
 
 @pytest.mark.django_db
@@ -82,11 +91,11 @@ def test_many_are_applied_part_by_part_within_the_time(sent, monkeypatch):
 def test_a_death_between_taking_and_applying_loses_nothing(sent, monkeypatch):
     responses.accept(reads(sent), now=LATER)
 
-    def die(receipts):
+    def die(gained):
         raise RuntimeError("killed")
 
     with monkeypatch.context() as patch:
-        patch.setattr(responses, "apply", die)
+        patch.setattr(responses, "_add", die)
         with pytest.raises(RuntimeError):
             responses.apply_waiting()
 
@@ -96,15 +105,77 @@ def test_a_death_between_taking_and_applying_loses_nothing(sent, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_never_take_the_same(sent):
+def test_two_workers_never_take_the_same_lane(sent):
     responses.accept(reads(sent), now=LATER)
+    look = {"lanes": LANES, "now": LATER, "class": LANE_LOCKS}
     with transaction.atomic():
-        first = intake.take(2)
+        intake.apply_some(at_most=1, now=LATER, patience=PATIENCE)
+        taken = set(WaitingReceipts.objects.values_list("lane", flat=True))
         with connection.copy().cursor() as other:
-            other.execute(intake.TAKE, [10])
-            second = other.fetchall()
-    assert len(first) == len(second) == 2
-    assert {receipt.buyer_id for receipt in first}.isdisjoint(row[2] for row in second)
+            other.execute("BEGIN")
+            lanes = []
+            while True:
+                other.execute(intake.CHOOSE_LANE, look)
+                if (chosen := other.fetchone()) is None or chosen[0] in lanes:
+                    break
+                lanes.append(chosen[0])
+                other.execute("DELETE FROM chat_waitingreceipts WHERE lane = %s", chosen)
+            other.execute("ROLLBACK")
+    assert set(lanes) == taken, "three of the four buyers are in other lanes"
+    assert len(lanes) == 3
+
+
+@pytest.mark.django_db
+def test_a_read_that_is_told_before_the_delivery_waits_for_it(sent):
+    told = reads(sent)
+    early = Message.objects.get(buyer_id=told[0].buyer_id)
+    Message.objects.filter(pk=early.pk).delete()
+    responses.accept(told, now=LATER)
+
+    with time_machine.travel(LATER, tick=False):
+        tasks.apply_receipts()
+    assert count(sent) == 3
+    assert WaitingReceipts.objects.get().due_at == LATER + timedelta(seconds=15)
+
+    early.save(force_insert=True)
+    with time_machine.travel(LATER + timedelta(seconds=14), tick=False):
+        tasks.apply_receipts()
+    assert count(sent) == 3, "it is not looked for all the time"
+
+    with time_machine.travel(LATER + timedelta(seconds=16), tick=False):
+        tasks.apply_receipts()
+    assert count(sent) == 4
+    assert not WaitingReceipts.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_names_a_message_that_never_comes_is_given_up_and_counted(sent, settings):
+    kinds = (Kind.READ, Kind.CLICKED)
+    told = [Receipt(kind, sent.seller_id, 1, LATER, content_id=sent.content_id) for kind in kinds]
+    responses.accept(told, now=LATER)
+
+    def apply_at(moment):
+        with time_machine.travel(moment, tick=False):
+            tasks.apply_receipts()
+            return lateness.given_up(now=moment), WaitingReceipts.objects.aggregate(sum=Sum("size"))["sum"]
+
+    assert apply_at(LATER) == (0, 2)
+    assert apply_at(LATER + timedelta(hours=settings.CHAT_UNKNOWN_HOURS - 1)) == (0, 2)
+    assert apply_at(LATER + timedelta(hours=settings.CHAT_UNKNOWN_HOURS + 1)) == (2, None)
+
+
+@pytest.mark.django_db
+def test_a_message_whose_week_is_told_is_found_however_old(sent):
+    long_ago = WEEK - timedelta(weeks=30)
+    Message.objects.filter(content_id=sent.content_id).update(week=long_ago)
+    sent.batches().update(week=long_ago)
+    with_week = [replace(receipt, week=long_ago) for receipt in reads(sent)]
+
+    assert responses.apply(reads(sent)) == 0
+    responses.accept(with_week, now=LATER)
+    with time_machine.travel(LATER, tick=False):
+        tasks.apply_receipts()
+    assert Message.objects.filter(read_at__isnull=True).count() == 0
 
 
 @pytest.mark.django_db(transaction=True)

@@ -20,6 +20,8 @@ from sellers.models import Market
 
 BROKER_ERRORS = (OperationalError, RedisError, OSError)
 
+OLDEST_SERVER = 180000  # RETURNING old and new (chat/sql/receipts.sql)
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -67,11 +69,15 @@ def examine() -> Iterator[Finding]:
 def examine_database() -> Finding:
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SHOW server_version")
-            version = cursor.fetchone()[0]
+            cursor.execute(
+                "SELECT current_setting('server_version'), current_setting('server_version_num')::int"
+            )
+            version, number = cursor.fetchone()
     except DatabaseError as error:
         advice = "Start the portal (`make run`) in another terminal, or set DATABASE_URL."
         return Finding("database", False, first_line(error), advice)
+    if number < OLDEST_SERVER:
+        return Finding("database", False, f"PostgreSQL {version}", "The portal needs PostgreSQL 18 or newer.")
     return Finding("database", True, f"PostgreSQL {version}, database {connection.settings_dict['NAME']}")
 
 
