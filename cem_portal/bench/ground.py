@@ -19,6 +19,9 @@ LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 # seller n has the buyers n, n + sellers, n + 2 × sellers …: rows of one seller lie apart, as they
 # do where facts come in by time
+SELLERS = """
+INSERT INTO sellers_seller (market_id, code, name) SELECT %s, 's' || n - 1, 'Shop ' || n - 1 FROM generate_series(1, %s) AS n
+"""
 BUYERS = """
 INSERT INTO customers_buyer (market_id, code, name)
 SELECT %s, 'b' || n, 'Buyer ' || n FROM generate_series(1, %s) AS n
@@ -50,6 +53,7 @@ def clear() -> None:
         "quotas_quota quotas_growth quotas_allowance eligibility_standing eligibility_evaluation "
         "eligibility_metrics eligibility_job eligibility_policy customers_signal customers_line "
         "customers_order customers_contact customers_product customers_voucher customers_buyer "
+        "chat_waitingreceipts engagement_receiptlag "
         "sellers_chatuser sellers_seller sellers_market"
     )
     with connection.cursor() as cursor:
@@ -85,6 +89,12 @@ def open_week(shops: list[Seller], *, quota: int) -> list[Broadcast]:
 
 def make_sellers(count: int, *, max_recipients: int) -> list[Seller]:
     """Shops of one market whose current week is WEEK."""
+    market = make_market(count, max_recipients=max_recipients)
+    return list(Seller.objects.filter(market=market).select_related("market").order_by("pk"))
+
+
+def make_market(sellers: int, *, max_recipients: int) -> Market:
+    """A market with so many shops, whose current week is WEEK."""
     market = Market.objects.create(code="bench", name="Bench", time_zone="Asia/Manila", currency="PHP")
     Policy.objects.create(
         market=market,
@@ -96,9 +106,9 @@ def make_sellers(count: int, *, max_recipients: int) -> list[Seller]:
     Job.objects.bulk_create(
         Job(kind=kind, market=market, week=WEEK, due_at=LONG_AGO, done_at=LONG_AGO) for kind in Job.Kind
     )
-    return Seller.objects.bulk_create(
-        (Seller(market=market, code=f"s{n}", name=f"Shop {n}") for n in range(count)), batch_size=10_000
-    )
+    with connection.cursor() as cursor:
+        cursor.execute(SELLERS, [market.pk, sellers])
+    return market
 
 
 def _publish(shops: list[Seller]) -> None:

@@ -69,7 +69,7 @@ def measure(*, sellers: int) -> Measured:
 def _ground(sellers: int) -> tuple[Market, Job]:
     """Sellers with fresh metrics, and the next evaluation due."""
     ground.clear()
-    market = ground.make_sellers(sellers, max_recipients=2000)[0].market
+    market = ground.make_market(sellers, max_recipients=2000)
     open_market(market)
     calendar.plan(ground.NOW + calendar.WEEK)
     evaluation = Job.objects.filter(kind=Job.Kind.EVALUATION, done_at__isnull=True).earliest("week")
