@@ -123,9 +123,9 @@ def _absorb(*, now: datetime) -> Outcome:
         run("create_contacts", "lock_contacts")
         applied = run("keep_signals")
         if bulk:
-            run("analyse_kept")
-        run("follow", "view", "keep_lines", "keep_orders")
+            run("analyse_signals")
+        run("follow_and_view", "keep_lines", "keep_orders")
         if bulk:
-            run("analyse_kept")
+            run("analyse_orders")
         run("remember_lines", "remember_orders")
     return Outcome(applied=applied, known=known)

@@ -162,7 +162,7 @@ def read_sheet(sheet: Sheet, path: Path, *, progress: Progress) -> Reading:
         except OpenQuote as error:
             fault = Fault(sheet.file, error.line, "", str(error))
             raise BadInput([fault], 1, skippable=False) from error
-        cursor.execute("ANALYZE import_row")
+        cursor.execute("ANALYZE import_row (line)")  # how many rows; the joins go by unique keys
     return reading
 
 

@@ -32,7 +32,15 @@ ANALYZE feed_signal;
 ANALYZE sellers_seller, customers_buyer, customers_product, customers_voucher;
 
 -- name: analyse_kept
-ANALYZE customers_contact, customers_signal, customers_line, customers_order;
+-- Only the columns by which they are looked up: those of the contacts' arrays took most of the time.
+ANALYZE customers_contact (seller_id, buyer_id), customers_signal (market_id, event, seller_id, order_code, kind),
+    customers_line (seller_id, buyer_id), customers_order (seller_id, buyer_id, code);
+
+-- name: analyse_signals
+ANALYZE customers_contact (seller_id, buyer_id), customers_signal (market_id, event, seller_id, order_code, kind);
+
+-- name: analyse_orders
+ANALYZE customers_line (seller_id, buyer_id), customers_order (seller_id, buyer_id, code);
 
 -- name: refuse
 -- What contradicts the rows we know, or itself. Index: the primary keys; the signals' for the few that
@@ -168,31 +176,36 @@ SELECT s.market_id, f.event, f.kind, f.at, f.seller_id, f.buyer_id, f.product_id
 FROM feed_signal f JOIN sellers_seller s ON s.id = f.seller_id
 ORDER BY s.market_id, f.event;
 
--- name: follow
--- The last word on following, (time, event id), decides.
+-- name: follow_and_view
+-- The last word on following, (time, event id), decides; of views the latest five of those kept and those told. One
+-- update a contact, whichever of the two it is; one sort, as all aggregates have the same order.
 UPDATE customers_contact c
-SET follow_at = f.at, follow_event = f.event,
-    followed_times = CASE f.kind WHEN 'followed' THEN ARRAY[f.at] ELSE '{}' END
+SET follow_at = CASE WHEN f.newer THEN f.at ELSE c.follow_at END,
+    follow_event = CASE WHEN f.newer THEN f.event ELSE c.follow_event END,
+    followed_times = CASE WHEN f.newer THEN CASE f.kind WHEN 'followed' THEN ARRAY[f.at] ELSE '{}' END
+        ELSE c.followed_times END,
+    viewed_times = CASE
+        WHEN f.views IS NULL THEN c.viewed_times
+        WHEN c.viewed_times = '{}' THEN f.views
+        ELSE ARRAY(SELECT time FROM unnest(c.viewed_times || f.views) AS time ORDER BY time DESC LIMIT 5)
+    END
 FROM (
-    SELECT DISTINCT ON (seller_id, buyer_id) seller_id, buyer_id, kind, at, event
-    FROM feed_signal WHERE kind IN ('followed', 'unfollowed')
-    ORDER BY seller_id, buyer_id, at DESC, event COLLATE "C" DESC
+    SELECT told.*, told.at IS NOT NULL AND (
+        known.follow_at IS NULL
+        OR (told.at, told.event COLLATE "C") > (known.follow_at, known.follow_event COLLATE "C")
+    ) AS newer
+    FROM (
+        SELECT seller_id, buyer_id,
+            (array_agg(at ORDER BY at DESC, event COLLATE "C" DESC) FILTER (WHERE kind <> 'viewed'))[1] AS at,
+            (array_agg(event ORDER BY at DESC, event COLLATE "C" DESC) FILTER (WHERE kind <> 'viewed'))[1] AS event,
+            (array_agg(kind ORDER BY at DESC, event COLLATE "C" DESC) FILTER (WHERE kind <> 'viewed'))[1] AS kind,
+            (array_agg(at ORDER BY at DESC, event COLLATE "C" DESC) FILTER (WHERE kind = 'viewed'))[1:5] AS views
+        FROM feed_signal WHERE kind IN ('followed', 'unfollowed', 'viewed')
+        GROUP BY seller_id, buyer_id
+    ) told
+    JOIN customers_contact known ON known.seller_id = told.seller_id AND known.buyer_id = told.buyer_id
 ) f
-WHERE c.seller_id = f.seller_id AND c.buyer_id = f.buyer_id
-    AND (c.follow_at IS NULL OR (f.at, f.event COLLATE "C") > (c.follow_at, c.follow_event COLLATE "C"));
-
--- name: view
--- The latest five of those kept and those told.
-UPDATE customers_contact c
-SET viewed_times = CASE
-    WHEN c.viewed_times = '{}' THEN f.times
-    ELSE ARRAY(SELECT time FROM unnest(c.viewed_times || f.times) AS time ORDER BY time DESC LIMIT 5)
-END
-FROM (
-    SELECT seller_id, buyer_id, (array_agg(at ORDER BY at DESC))[1:5] AS times
-    FROM feed_signal WHERE kind = 'viewed' GROUP BY seller_id, buyer_id
-) f
-WHERE c.seller_id = f.seller_id AND c.buyer_id = f.buyer_id;
+WHERE c.seller_id = f.seller_id AND c.buyer_id = f.buyer_id AND (f.newer OR f.views IS NOT NULL);
 
 -- name: keep_lines
 -- Each line keeps its last word, which may be a removal. Ordering a product empties its cart line, paying
