@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Error, Warning, register
 from engagement.leases import LEASE, SKEW
 
 SHORTEST_RETENTION = 14  # months
+SHORTEST_SECRET = 32  # characters
 
 
 @register()
@@ -93,7 +94,15 @@ def _check_gateways(gateways: dict[str, dict[str, Any]]) -> Iterator[CheckMessag
 
 
 def _faults_of(
-    name: str, prefix: str, *, url: str, token: str, timeout: float, at_once: int, observes_reads: bool
+    name: str,
+    prefix: str,
+    *,
+    url: str,
+    token: str,
+    timeout: float,
+    at_once: int,
+    observes_reads: bool,
+    receipts_secret: str = "",
 ) -> Iterator[tuple[str, str]]:
     if not (name.isascii() and name.isidentifier() and len(name) <= 32):
         yield "has a name for no variable.", "CHAT_GATEWAYS holds letters, digits and _, at most 32 a name."
@@ -112,6 +121,11 @@ def _faults_of(
         yield "has a time-out that no lease allows.", f"{prefix}_TIMEOUT is above 0 and at most {longest:g}."
     if at_once < 1:
         yield "takes no messages.", f"{prefix}_AT_ONCE is 1 or more."
+    if receipts_secret and len(receipts_secret) < SHORTEST_SECRET:
+        yield (
+            "signs what it tells with a secret that is too short to keep.",
+            f"{prefix}_RECEIPTS_SECRET has {SHORTEST_SECRET} characters or more, such as `openssl rand -hex 32` makes.",
+        )
 
 
 def _read_address(url: str) -> SplitResult | None:

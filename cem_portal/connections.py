@@ -37,5 +37,6 @@ def describe_gateways(env: Env) -> dict[str, dict[str, Any]]:
             "timeout": env.float(f"{prefix}_TIMEOUT", default=10.0),
             "at_once": env.int(f"{prefix}_AT_ONCE", default=200),
             "observes_reads": env.bool(f"{prefix}_READS", default=True),
+            "receipts_secret": env.str(f"{prefix}_RECEIPTS_SECRET", default=""),
         }
     return found

@@ -2,11 +2,12 @@
 
 from django.urls import path
 
-from engagement.views import buyer, home
+from engagement.views import buyer, foreign_receipts, home
 
 urlpatterns = [
     path("", home.show_home, name="home"),
     path("home/figures/", home.show_figures, name="home-figures"),
+    path("chats/<str:gateway>/receipts", foreign_receipts.take_in, name="foreign-receipts"),
     path("b/<str:token>/", buyer.show_shops, name="buyer"),
     path("b/<str:token>/mute/", buyer.mute_all, name="buyer-mute-all"),
     path("b/<str:token>/shops/<int:seller_id>/", buyer.show_shop, name="buyer-shop"),

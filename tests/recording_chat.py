@@ -8,12 +8,15 @@ It speaks what `chat.gateways.over_http` describes, with the credential "secret"
     chat.plan(tells={"b7": "failed"})   what becomes of a buyer's messages: sent where nothing is said
     chat.plan(forgets=True)             it delivers a key as often as it is asked to
     chat.plan(honours_not_after=False)  it delivers a request however late
+    chat.report(url, [{"key", "kind", "at"}])  it tells the portal of what it delivered, as badly as it can (`REPORTING`)
 
 `chat.truth()` has what was delivered, in order, and every key's fate. Nothing here imports the portal.
 """
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import random
 import subprocess
@@ -22,9 +25,11 @@ import threading
 import time
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 TOKEN = "secret"
+RECEIPTS_SECRET = "what-the-chat-signs-its-receipts-with"
 SLOW_SECONDS = 0.7  # longer than the tests' time-out
 BRIEF_SECONDS = 0.85  # longer than the time-out, shorter than a lease
 LATE_SECONDS = 3.0  # longer than the tests' leases
@@ -32,6 +37,9 @@ SENDING = (
     "lose", "drop", "late", "queue", "queue-briefly", "error", "error-before", "half", "half-answer", "twice",
     "contradict", "garbage", "trickle", "refuse", "busy",
 )  # fmt: skip
+# A call of receipts is sent and answered; or lost and told at the end; told, and the answer lost; told twice; kept back until
+# its signature is too old; signed wrongly at first; broken off in the middle.
+REPORTING = ("", "lost", "answer-lost", "twice", "stale", "forged", "cut")
 TELLING = ("lose", "late", "error", "half-answer", "twice", "contradict", "garbage", "busy")
 
 
@@ -81,6 +89,57 @@ class Chat:
         return told | {"at": datetime.now(UTC).isoformat()} if fate == "sent" else told
 
 
+class Reporter:
+    """Tells the portal what customers did, until it has kept all of it."""
+
+    def __init__(self, address, secret, random):
+        self.address, self.secret, self.random = address, secret, random
+        self.answers = []  # [fault, status, answer], in order
+        self.lost = []
+
+    def report(self, receipts, at_once):
+        told = list(receipts)
+        self.random.shuffle(told)
+        for start in range(0, len(told), at_once):
+            part = told[start : start + at_once]
+            fault = self.random.choice(REPORTING)
+            if fault == "lost":
+                self.lost.append(part)
+            else:
+                self.tell(part, fault)
+        for part in self.lost:
+            self.tell(part, "lost")
+        return self.answers
+
+    def tell(self, receipts, fault):
+        body = json.dumps({"receipts": receipts}).encode()
+        if fault == "stale":
+            self.call(body, fault, age=3600)
+        if fault == "forged":
+            self.call(body, fault, secret="not the secret")
+        if fault == "cut":
+            self.call(body[: len(body) // 2], fault)
+        if fault == "answer-lost":
+            self.call(body, fault, reads=False)
+        if fault == "twice":
+            self.call(body, fault)
+        self.call(body, fault)
+
+    def call(self, body, fault, *, age=0, secret=None, reads=True):
+        timestamp = str(int(time.time()) - age)
+        signed = timestamp.encode() + b"." + body
+        signature = hmac.new((secret or self.secret).encode(), signed, hashlib.sha256).hexdigest()
+        headers = {
+            "Content-Type": "application/json", "X-Timestamp": timestamp, "X-Signature": signature,
+        }  # fmt: skip
+        try:
+            with urlopen(Request(self.address, body, headers, method="POST"), timeout=30) as response:
+                if reads:
+                    self.answers.append([fault, response.status, json.load(response)])
+        except HTTPError as error:
+            self.answers.append([fault, error.code, json.load(error)])
+
+
 class Handler(BaseHTTPRequestHandler):
     chat: Chat
 
@@ -102,6 +161,9 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.rsplit("/", 1)[1]
         if path == "plan":
             return self.change_plan(body)
+        if path == "report":
+            reporter = Reporter(body["address"], body["secret"], random.Random(body["seed"]))
+            return self.answer(reporter.report(body["receipts"], body["at_once"]))
         if self.headers["Authorization"] != f"Bearer {TOKEN}":
             return self.answer({}, status=401)
         fault = self.chat.fault_of(path)
@@ -220,6 +282,7 @@ class RecordingChat:
         """As `settings.CHAT_GATEWAYS` describes it."""
         return {
             "url": self.url, "token": TOKEN, "timeout": 0.5, "at_once": 2, "observes_reads": True,
+            "receipts_secret": RECEIPTS_SECRET,
         } | changes  # fmt: skip
 
     def plan(self, *messages, fates=(), **changes):
@@ -228,6 +291,15 @@ class RecordingChat:
 
     def truth(self):
         with urlopen(f"{self.url}/truth", timeout=10) as response:
+            return json.load(response)
+
+    def report(self, address, receipts, *, seed=0, at_once=3, secret=RECEIPTS_SECRET):
+        """Let the chat tell receipts to an address; returns what was answered: [fault, status, answer]."""
+        body = {
+            "address": address, "receipts": receipts, "seed": seed, "at_once": at_once, "secret": secret,
+        }  # fmt: skip
+        asked = Request(f"{self.url}/report", json.dumps(body).encode(), method="POST")
+        with urlopen(asked, timeout=60) as response:
             return json.load(response)
 
     def wait_until_asked(self, times, *, seconds=30):

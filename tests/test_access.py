@@ -87,6 +87,7 @@ TABLE = {
     "chat-messages": people(200, NO_METHOD, other=UNKNOWN),
     "chat-reply": people(NO_METHOD, 302, other=UNKNOWN),
     "chat-seen": people(NO_METHOD, 204, other=UNKNOWN),
+    "foreign-receipts": public(NO_METHOD, UNKNOWN),  # of no chat here; test_foreign_receipts.py signs
     "buyer": public(200, NO_METHOD),
     "buyer-mute-all": public(NO_METHOD, 302),
     "buyer-shop": public(200, NO_METHOD),
@@ -162,6 +163,7 @@ class World:
         )  # fmt: skip
         return {
             "token": sign(contact.buyer),
+            "gateway": "acme",
             "seller_id": seller.pk,
             "content_id": message.content_id,
             "product_id": message.content.product_ids[0],

@@ -50,6 +50,7 @@ class HttpGateway:
     timeout: float = 10.0
     at_once: int = 200
     observes_reads: bool = True
+    receipts_secret: str = field(default="", repr=False)
 
     def send(self, messages: Sequence[Outgoing], *, not_after: datetime) -> Mapping[str, Answer]:
         body = {"not_after": not_after.isoformat(), "messages": [asdict(message) for message in messages]}
@@ -144,10 +145,11 @@ def _read_answer(row: Mapping[str, Any]) -> Answer | None:
         fate = Fate(row["fate"])
     except (KeyError, ValueError):
         return None
-    return Answer(fate, _read_time(row.get("at")))
+    return Answer(fate, read_time(row.get("at")))
 
 
-def _read_time(text: object) -> datetime | None:
+def read_time(text: object) -> datetime | None:
+    """A time with an offset, in a year that can be; None for anything else."""
     try:
         time = datetime.fromisoformat(str(text))
     except ValueError:

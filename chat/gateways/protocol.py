@@ -66,6 +66,10 @@ class Gateway(Protocol):
         """Whether the chat reports what its customers read."""
 
     @property
+    def receipts_secret(self) -> str:
+        """With what the chat signs what it tells by itself (`signature`); empty: it tells nothing."""
+
+    @property
     def at_once(self) -> int:
         """How many messages one request carries at most."""
 

@@ -56,6 +56,7 @@ def test_wrong_settings_are_each_named(settings):
         ({"timeout": 0}, "has a time-out that no lease allows"),
         ({"timeout": 30}, "has a time-out that no lease allows"),
         ({"at_once": 0}, "takes no messages"),
+        ({"receipts_secret": "guessable"}, "signs what it tells with a secret that is too short"),
     ],
 )
 def test_a_foreign_chat_that_cannot_work_is_named_with_its_fault(settings, wrong, words):
