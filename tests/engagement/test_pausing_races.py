@@ -134,11 +134,16 @@ def test_were_the_batches_left_in_the_queue_all_would_be_sent(broadcast, monkeyp
 
 
 def wait_until_somebody_waits():
-    """Until a connection waits for a lock. Not by pg_stat_activity, which a transaction sees as it first saw it."""
+    """Until a connection of this database waits for a lock."""
     until = time.monotonic() + 30
-    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     with connection.cursor() as cursor:
-        while not cursor.execute(waiting).fetchone()[0]:
+        while True:
+            # a transaction sees its first look again and again
+            cursor.execute("SELECT pg_stat_clear_snapshot()")
+            cursor.execute(waiting)
+            if cursor.fetchone()[0]:
+                return
             assert time.monotonic() < until
             time.sleep(0.01)
 
