@@ -122,7 +122,7 @@ AUTH_USER_MODEL = "sellers.ChatUser"
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "cem_portal.demo_password.RefuseDemoPassword",
-    "django.contrib.auth.backends.ModelBackend",
+    "cem_portal.sign_in.PeopleWithShops",
 ]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}

@@ -28,7 +28,7 @@ def sign_in(page, live_server):
     def enter(user):
         session = SessionStore()
         session[SESSION_KEY] = str(user.pk)
-        session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+        session[BACKEND_SESSION_KEY] = "cem_portal.sign_in.PeopleWithShops"
         session[HASH_SESSION_KEY] = user.get_session_auth_hash()
         session.save()
         cookie = {"name": settings.SESSION_COOKIE_NAME, "value": session.session_key, "url": live_server.url}
