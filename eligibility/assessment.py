@@ -15,6 +15,7 @@ from django.db import connection
 from chat import response_rate
 from chat.partitions import monday_of
 from eligibility import calendar
+from eligibility.calendar import Timetable
 from eligibility.criteria import Criterion, criteria, outlook
 from eligibility.models import Evaluation, Job, Policy, Tier, Weekday
 from sellers.models import Market, Seller
@@ -119,12 +120,15 @@ def evaluate(market: Market, *, week: date) -> dict[str, int]:
         return dict.fromkeys(Tier.values, 0) | dict(cursor.fetchall())
 
 
-def project(seller: Seller, now: datetime) -> Projection:
-    """What the next evaluation would say of a seller if it were now, by its policy (R5, D16)."""
-    market = seller.market
-    policy = Policy.objects.in_force(market, calendar.next_evaluation(market, now))
+def project(seller: Seller, *, timetable: Timetable) -> Projection:
+    """What the next evaluation would say of a seller if it were at the timetable's moment (R5, D16).
+
+    One query, which counts the seller's followers and chats where the marketplace told nothing of them.
+    """
+    market, now = timetable.market, timetable.now
+    policy = timetable.policy_at(timetable.next(Job.Kind.EVALUATION))
     # the coming week's times are those of the policy before it, even if another one judges (D16)
-    timed = policy if policy.effective_from <= now else Policy.objects.in_force(market, now)
+    timed = policy if policy.effective_from <= now else timetable.policy_at(now)
     with connection.cursor() as cursor:
         cursor.execute(PROJECT, _bind(policy, market=market, as_of=now, sellers=[seller.pk]))
         assert cursor.description is not None

@@ -98,7 +98,8 @@ def _coming(
 
 def _in_force(policies: Sequence[Policy], at: datetime) -> Policy:
     """Of a market's policies, oldest first, the one in force; the first holds before it, too."""
-    return next((policy for policy in reversed(policies) if policy.effective_from <= at), policies[0])
+    at = max(at, policies[0].effective_from)
+    return next(policy for policy in reversed(policies) if policy.effective_from <= at)
 
 
 def _in_progress(market: Market, policy: Policy, now: datetime) -> WeekTimes:
@@ -165,46 +166,66 @@ def due_time(market: Market, *, week: date, kind: str) -> datetime:
     return Job.objects.get(market=market, week=week, kind=kind).due_at
 
 
-def awaited_evaluation(market: Market, now: datetime) -> datetime:
-    """When the evaluation that has not run yet is due: ahead, or past while no worker runs it (R5)."""
-    return _awaited(Job.Kind.EVALUATION, market, now)
+@dataclass(frozen=True)
+class Timetable:
+    """A market's weeks as they are known at one moment: its policies, the week in force, what comes next.
 
+    Read in two queries; the answers ask no more.
+    """
 
-def awaited_refresh(market: Market, now: datetime) -> datetime:
-    """When the refresh that has not run yet is due: ahead, or past while no worker runs it (R5)."""
-    return _awaited(Job.Kind.REFRESH, market, now)
+    market: Market
+    now: datetime
+    jobs: list[Job]  # undone or due later, and the last of either kind that was planned or done; week by week
+    policies: list[Policy]  # the oldest first
+
+    @classmethod
+    def read(cls, market: Market, *, now: datetime) -> Timetable:
+        rows = Job.objects.filter(market=market).order_by("-week")
+        last_planned = rows.filter(kind=Job.Kind.EVALUATION).values("pk")[:1]
+        last_refreshed = rows.filter(kind=Job.Kind.REFRESH, done_at__isnull=False).values("pk")[:1]
+        open_ones = Q(done_at__isnull=True) | Q(due_at__gt=now)
+        jobs = rows.filter(open_ones | Q(pk__in=last_planned) | Q(pk__in=last_refreshed))
+        policies = market.policies.order_by("effective_from", "id")
+        return cls(market, now, list(jobs.order_by("week")), list(policies))
+
+    @property
+    def week(self) -> date | None:
+        """As `current_week`: the last that was refreshed."""
+        done = [job.week for job in self.jobs if job.kind == Job.Kind.REFRESH and job.done_at]
+        return max(done, default=None)
+
+    def policy_at(self, at: datetime) -> Policy:
+        """As `Policy.objects.in_force`. Raises Policy.DoesNotExist where the market has none."""
+        if not self.policies:
+            raise Policy.DoesNotExist(f"{self.market} has no policy")
+        return _in_force(self.policies, at)
+
+    def awaited(self, kind: str) -> datetime:
+        """When the job of a kind that has not run yet is due: ahead, or past while no worker runs it (R5)."""
+        undone = (job.due_at for job in self.jobs if job.kind == kind and job.done_at is None)
+        return next(undone, None) or next(self._unplanned()).of(kind)
+
+    def next(self, kind: str) -> datetime:
+        """The first job of a kind after now (R5)."""
+        planned = (job.due_at for job in self.jobs if job.kind == kind and job.due_at > self.now)
+        later = (times.of(kind) for times in self._unplanned() if times.of(kind) > self.now)
+        return min(planned, default=None) or next(later)
+
+    def _unplanned(self) -> Iterator[WeekTimes]:
+        """The weeks that have no rows yet, without end."""
+        planned = [job for job in self.jobs if job.kind == Job.Kind.EVALUATION]
+        policies = self.policies or [Policy(market=self.market, effective_from=self.now)]
+        return _coming(self.market, policies, planned[-1] if planned else None, self.now)
 
 
 def next_evaluation(market: Market, now: datetime) -> datetime:
     """The first evaluation of a market after now (R5)."""
-    return _next(Job.Kind.EVALUATION, market, now)
+    return Timetable.read(market, now=now).next(Job.Kind.EVALUATION)
 
 
 def next_refresh(market: Market, now: datetime) -> datetime:
     """The first refresh of a market after now (R5)."""
-    return _next(Job.Kind.REFRESH, market, now)
-
-
-def _next(kind: str, market: Market, now: datetime) -> datetime:
-    planned = Job.objects.filter(market=market, kind=kind, due_at__gt=now).order_by("due_at").first()
-    if planned is not None:
-        return planned.due_at
-    return next(times.of(kind) for times in _unplanned(market, now) if times.of(kind) > now)
-
-
-def _awaited(kind: str, market: Market, now: datetime) -> datetime:
-    """Of a kind the first job that is not done; of a week without a row, what its row will say."""
-    undone = Job.objects.filter(market=market, kind=kind, done_at__isnull=True).order_by("week").first()
-    return undone.due_at if undone is not None else next(_unplanned(market, now)).of(kind)
-
-
-def _unplanned(market: Market, now: datetime) -> Iterator[WeekTimes]:
-    """The weeks of a market that have no rows yet, without end."""
-    policies = list(market.policies.order_by("effective_from", "id")) or [
-        Policy(market=market, effective_from=now)
-    ]
-    last = Job.objects.filter(market=market, kind=Job.Kind.EVALUATION).order_by("-week").first()
-    return _coming(market, policies, last, now)
+    return Timetable.read(market, now=now).next(Job.Kind.REFRESH)
 
 
 def takes_effect_at(market: Market, now: datetime) -> datetime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from django.http import HttpRequest
 
@@ -42,15 +43,26 @@ class Navigation:
         return self.is_master and self.tier != Tier.NONE
 
 
+def remember_for_navigation(
+    request: HttpRequest, *, tier: str | None = None, unread: int | None = None
+) -> None:
+    """What a page has looked up already, and its navigation need not ask again."""
+    known: dict[str, Any] = request.__dict__.setdefault("navigation", {})
+    known |= {name: value for name, value in (("tier", tier), ("unread", unread)) if value is not None}
+
+
 def navigation(request: HttpRequest) -> dict[str, Navigation | None]:
     """Context processor: the navigation of a seller's person; None for staff and for strangers."""
     user = getattr(request, "user", None)
     if getattr(request, "htmx", False) or not isinstance(user, ChatUser) or user.seller is None:
         return {"nav": None}
+    known = request.__dict__.get("navigation", {})
     tier = Tier.NONE.value
     if user.is_master:
-        tier = tier_of(user.seller, week=current_week(user.seller.market))
-    unread = Conversation.objects.visible_to(user).unread().count()
+        tier = known.get("tier") or tier_of(user.seller, week=current_week(user.seller.market))
+    unread = known.get("unread")
+    if unread is None:
+        unread = Conversation.objects.visible_to(user).unread().count()
     return {
         "nav": Navigation(
             shop=user.seller.name,

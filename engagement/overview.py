@@ -8,13 +8,14 @@ from datetime import date, datetime
 from functools import cached_property
 
 from customers.models import Contact
-from eligibility import assessment, calendar
+from eligibility import assessment
 from eligibility.assessment import Projection
+from eligibility.calendar import Timetable
 from eligibility.criteria import Criterion, criteria
-from eligibility.models import Evaluation, Policy, Standing, Tier
+from eligibility.models import Evaluation, Job, Policy, Standing, Tier
 from engagement.audience import Size, sizes
 from engagement.models import Broadcast
-from quotas.growth import quota_of_week
+from quotas.growth import open_late
 from quotas.models import Quota, Scenario
 from sellers.models import Market, Seller
 from sellers.templatetags.portal import local_time
@@ -30,10 +31,17 @@ class Situation:
     """
 
     seller: Seller
-    now: datetime
     policy: Policy
-    week: date | None
     standing: Standing | None
+    timetable: Timetable  # the market's, at this moment
+
+    @property
+    def now(self) -> datetime:
+        return self.timetable.now
+
+    @property
+    def week(self) -> date | None:
+        return self.timetable.week
 
     @property
     def market(self) -> Market:
@@ -64,22 +72,22 @@ class Situation:
     @cached_property
     def projection(self) -> Projection:
         """What the next evaluation would say if it were now."""
-        return assessment.project(self.seller, self.now)
+        return assessment.project(self.seller, timetable=self.timetable)
 
     @cached_property
     def next_refresh(self) -> datetime:
         awaited = self.awaited_refresh
-        return awaited if awaited > self.now else calendar.next_refresh(self.market, self.now)
+        return awaited if awaited > self.now else self.timetable.next(Job.Kind.REFRESH)
 
     @cached_property
     def awaited_evaluation(self) -> datetime:
         """Of the evaluation that has not run yet: past while no worker runs it."""
-        return calendar.awaited_evaluation(self.market, self.now)
+        return self.timetable.awaited(Job.Kind.EVALUATION)
 
     @cached_property
     def awaited_refresh(self) -> datetime:
         """Of the refresh that has not run yet: past while no worker runs it."""
-        return calendar.awaited_refresh(self.market, self.now)
+        return self.timetable.awaited(Job.Kind.REFRESH)
 
     @property
     def worse(self) -> bool:
@@ -141,14 +149,15 @@ class Situation:
 
 def look_up(seller: Seller, *, now: datetime) -> Situation:
     """A seller's situation, in three queries."""
-    week = calendar.current_week(seller.market)
+    timetable = Timetable.read(seller.market, now=now)
     standing = (
-        Standing.objects.select_related("evaluation__policy").filter(seller=seller, week=week).first()
-        if week
+        Standing.objects.select_related("evaluation__policy")
+        .filter(seller=seller, week=timetable.week)
+        .first()
+        if timetable.week
         else None
     )
-    policy = Policy.objects.in_force(seller.market, now)
-    return Situation(seller=seller, now=now, policy=policy, week=week, standing=standing)
+    return Situation(seller, timetable.policy_at(now), standing, timetable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,8 +201,7 @@ def rooms(situation: Situation, *, counted: bool = True) -> list[Room]:
     assert situation.week is not None, "without a week nothing is open"
     seller, policy, week = situation.seller, situation.policy, situation.week
     scenarios = list(Scenario.objects.filter(active=True).prefetch_related("conditions"))
-    open_ids = set(Scenario.objects.open_to(situation.tier).values_list("pk", flat=True))
-    mine = [scenario for scenario in scenarios if scenario.pk in open_ids]
+    mine = [scenario for scenario in scenarios if scenario.is_open_to(situation.tier)]
     found = sizes(seller, mine, policy=policy, week=week, now=situation.now) if counted else {}
     quotas = quotas_of(situation, mine)
     uses = Counter(
@@ -204,7 +212,7 @@ def rooms(situation: Situation, *, counted: bool = True) -> list[Room]:
     return [
         Room(
             scenario=scenario,
-            locked=scenario.pk not in open_ids,
+            locked=not scenario.is_open_to(situation.tier),
             quota=quotas.get(scenario.pk),
             uses=uses[scenario.pk],
             uses_per_day=policy.uses_per_day,
@@ -217,14 +225,10 @@ def rooms(situation: Situation, *, counted: bool = True) -> list[Room]:
 def quotas_of(situation: Situation, scenarios: list[Scenario]) -> dict[int, Quota]:
     """The week's quotas by scenario; one that staff made since Monday opens here."""
     assert situation.week is not None, "without a week there is no quota"
-    held = Quota.objects.filter(seller=situation.seller, week=situation.week)
-    quotas = {quota.scenario_id: quota for quota in held}
-    for scenario in scenarios:
-        if scenario.charges_quota and scenario.pk not in quotas:
-            opened = quota_of_week(situation.seller, scenario, week=situation.week, now=situation.now)
-            if opened is not None:
-                quotas[scenario.pk] = opened
-    return quotas
+    seller, week = situation.seller, situation.week
+    held = {each.scenario_id: each for each in Quota.objects.filter(seller=seller, week=week)}
+    lacking = [each for each in scenarios if each.charges_quota and each.pk not in held]
+    return held | open_late(seller, lacking, week=week, now=situation.now)
 
 
 def is_large(seller: Seller) -> bool:

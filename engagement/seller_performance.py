@@ -139,7 +139,7 @@ def _quota_lines(situation: Situation, growth: Growth | None) -> list[QuotaLine]
     if situation.week is None:
         return []
     scenarios = list(Scenario.objects.filter(active=True))
-    mine = {each.pk for each in Scenario.objects.open_to(situation.tier)}
+    mine = {each.pk for each in scenarios if each.is_open_to(situation.tier)}
     quotas = quotas_of(situation, [each for each in scenarios if each.pk in mine])
     steps = multipliers(situation.policy)
     n = growth.weeks_reached if growth else 0

@@ -168,16 +168,31 @@ def quota_of_week(
         return None
     rows = Quota.objects.select_for_update(no_key=True) if lock else Quota.objects.all()
     found = rows.filter(seller=seller, scenario=scenario, week=week).first()
-    return found or _open(seller, scenario, week=week, now=now)
+    return found or open_late(seller, [scenario], week=week, now=now)[scenario.pk]
+
+
+def open_late(seller: Seller, scenarios: list[Scenario], *, week: date, now: datetime) -> dict[int, Quota]:
+    """The quotas of scenarios that had none on Monday, by scenario: each opens at the allowance in force.
+
+    One query for all that staff allow no base yet: there is nothing to write down, and they have none.
+    """
+    if not scenarios:
+        return {}
+    allowed = {
+        each.scenario_id: each.base
+        for each in Allowance.objects.in_force(seller.market, now).filter(scenario__in=scenarios)
+    }
+    return {
+        each.pk: _open(seller, each, base=allowed[each.pk], week=week, now=now)
+        if each.pk in allowed
+        else Quota(seller=seller, scenario=each, week=week, base=0, limit=0)
+        for each in scenarios
+    }
 
 
 @transaction.atomic
-def _open(seller: Seller, scenario: Scenario, *, week: date, now: datetime) -> Quota:
-    allowance = Allowance.objects.in_force(seller.market, now).filter(scenario=scenario).first()
-    if allowance is None:  # nothing to write down: it opens once staff allow a base
-        return Quota(seller=seller, scenario=scenario, week=week, base=0, limit=0)
+def _open(seller: Seller, scenario: Scenario, *, base: int, week: date, now: datetime) -> Quota:
     growth = Growth.objects.filter(seller=seller, week=week).first()
-    base = allowance.base
     limit = limit_of(base, growth.multiplier if growth else Decimal(1))
     quota, created = Quota.objects.get_or_create(
         seller=seller, scenario=scenario, week=week, defaults={"base": base, "limit": limit}

@@ -40,7 +40,7 @@ def _scenario_asked_for(request: HttpRequest) -> Scenario | None:
     """The scenario that the address names, or none, saying why, when the tier does not open it (R6)."""
     code, tier = request.GET.get("scenario", ""), cast(CenterRequest, request).situation.tier
     asked = Scenario.objects.filter(code=code).first() if code else None
-    if asked is None or Scenario.objects.open_to(tier).filter(pk=asked.pk).exists():
+    if asked is None or asked.is_open_to(tier):
         return asked
     messages.warning(request, f"“{asked}” is not open to {tier} access. Choose another scenario.")
     return None

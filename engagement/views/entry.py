@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from engagement.models import Broadcast
+from engagement.navigation import remember_for_navigation
 from engagement.overview import Situation, look_up
 from sellers.access import SellerRequest, View, master_required
 from sellers.models import ChatUser
@@ -32,6 +33,7 @@ def master_page(view: View) -> View:
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         entering = cast(CenterRequest, request)
         entering.situation = look_up(entering.seller, now=timezone.now())
+        remember_for_navigation(request, tier=entering.situation.tier)
         return view(request, *args, **kwargs)
 
     return inner

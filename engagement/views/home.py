@@ -14,11 +14,12 @@ from django.views.decorators.http import require_safe
 
 from chat.inbox import list_threads
 from customers.models import Contact, Order
-from eligibility.calendar import current_week, next_refresh
+from eligibility.calendar import Timetable
 from eligibility.criteria import Criterion
 from eligibility.criteria import criteria as list_criteria
-from eligibility.models import Evaluation, Standing, Tier
+from eligibility.models import Evaluation, Job, Standing, Tier
 from engagement.models import Broadcast
+from engagement.navigation import remember_for_navigation
 from engagement.performance import Figures, figures_by_broadcast
 from quotas.models import Quota
 from sellers.access import SellerRequest, seller_required, staff_start_in_the_admin
@@ -61,7 +62,8 @@ class EngagementCard:
 
 def sum_up_engagement(seller: Seller, *, now: datetime) -> EngagementCard:
     """Tier with its evidence, quota left this week over all scenarios, and the latest broadcast."""
-    week = current_week(seller.market)
+    timetable = Timetable.read(seller.market, now=now)
+    week = timetable.week
     of_week = Quota.objects.filter(seller=seller, week=week) if week else Quota.objects.none()
     quotas = of_week.aggregate(limit=Sum("limit", default=0), used=Sum("used", default=0))
     mine = Broadcast.objects.filter(seller=seller)
@@ -92,7 +94,7 @@ def sum_up_engagement(seller: Seller, *, now: datetime) -> EngagementCard:
         evaluation=evaluation,
         criteria=list_criteria(evaluation) if evaluation else [],
         coming=newest if newest and (week is None or newest.week > week) else None,
-        next_refresh=next_refresh(seller.market, now),
+        next_refresh=timetable.next(Job.Kind.REFRESH),
     )
 
 
@@ -110,6 +112,7 @@ def show_home(request: HttpRequest) -> HttpResponse:
     inbox = list_threads(user, show="", q="", page="1")
     now = timezone.now()
     engagement = sum_up_engagement(seller, now=now) if user.is_master else None
+    remember_for_navigation(request, tier=engagement.tier if engagement else None, unread=inbox.unread)
     context = {
         "seller": seller,
         "market": seller.market,

@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from eligibility import calendar
+from eligibility.calendar import Timetable
 from eligibility.models import Job, Policy
 from tests.factories import LONG_AGO, NOW, WEEK, MarketFactory, PolicyFactory
 
@@ -164,14 +165,18 @@ def test_new_times_hold_from_the_week_after_the_evaluation_that_brings_them(mark
     assert calendar.next_refresh(market, later) == MONDAY + 2 * ONE_WEEK - timedelta(hours=5)
 
 
+def awaited(kind, market, now):
+    return Timetable.read(market, now=now).awaited(kind)
+
+
 def test_an_evaluation_that_has_not_run_is_awaited_however_late(market):
     run(*calendar.due(NOW))
     due, late = SUNDAY + ONE_WEEK, SUNDAY + ONE_WEEK + timedelta(hours=3)
-    assert calendar.awaited_evaluation(market, NOW) == due
-    assert calendar.awaited_evaluation(market, late) == due  # no beat has made its row
+    assert awaited("evaluation", market, NOW) == due
+    assert awaited("evaluation", market, late) == due  # no beat has made its row
 
     evaluation, *_ = calendar.due(late)
-    assert calendar.awaited_evaluation(market, late) == due
+    assert awaited("evaluation", market, late) == due
     run(evaluation)
-    assert calendar.awaited_evaluation(market, late) == due + ONE_WEEK
-    assert calendar.awaited_refresh(market, late) == MONDAY + ONE_WEEK
+    assert awaited("evaluation", market, late) == due + ONE_WEEK
+    assert awaited("refresh", market, late) == MONDAY + ONE_WEEK

@@ -134,16 +134,6 @@ def test_the_figures_are_those_of_the_shop_alone(client, master):
     assert "counted Wed 18 Nov, 12:00 Manila time" in page.text
 
 
-def test_home_takes_a_pinned_number_of_queries(client, master, django_assert_num_queries):
-    open_week(master.seller, limit=100)
-    cem_message(master.seller, ContactFactory(seller=master.seller).buyer)
-    for n in range(30):
-        contact = ContactFactory(seller=master.seller, buyer__name=f"Buyer {n}")
-        conversations.write_from_buyer(seller=contact.seller, buyer=contact.buyer, text="Hi", now=NOW)
-    with django_assert_num_queries(21):
-        client.get("/")
-
-
 @pytest.mark.parametrize(
     ("path", "current"),
     [

@@ -48,11 +48,3 @@ def test_a_paused_market_is_announced(client, master):
     market.sending_stopped_at, market.sending_stopped_reason = master.date_joined, "Maintenance"
     market.save()
     assert "Sending is paused in your market" in client.get("/engagement/").text
-
-
-def test_the_center_takes_few_queries_however_much_was_sent(client, master, django_assert_num_queries):
-    follow(master.seller, 2)
-    send(master.seller)
-    client.get("/engagement/")
-    with django_assert_num_queries(20):
-        client.get("/engagement/")
