@@ -98,7 +98,57 @@ class Migration(migrations.Migration):
                 ),
             ],
             options={
-                "indexes": [models.Index(fields=["seller", "-last_at"], name="conversation_inbox")],
+                "indexes": [
+                    models.Index(fields=["seller", "-last_at"], name="conversation_inbox"),
+                    models.Index(
+                        models.F("seller"),
+                        models.OrderBy(
+                            models.Case(
+                                models.When(
+                                    models.Q(
+                                        ("last_buyer_at__isnull", False),
+                                        models.Q(
+                                            ("seen_at__isnull", True),
+                                            ("last_buyer_at__gt", models.F("seen_at")),
+                                            _connector="OR",
+                                        ),
+                                    ),
+                                    then=True,
+                                ),
+                                default=False,
+                                output_field=models.BooleanField(),
+                            ),
+                            descending=True,
+                        ),
+                        models.OrderBy(models.F("last_at"), descending=True),
+                        models.OrderBy(models.F("id"), descending=True),
+                        name="conversation_listed",
+                    ),
+                    models.Index(
+                        condition=models.Q(
+                            ("last_buyer_at__isnull", False),
+                            models.Q(
+                                ("seen_at__isnull", True),
+                                ("last_buyer_at__gt", models.F("seen_at")),
+                                _connector="OR",
+                            ),
+                        ),
+                        fields=["seller"],
+                        name="conversation_unread",
+                    ),
+                    models.Index(
+                        condition=models.Q(
+                            ("last_buyer_at__isnull", False),
+                            models.Q(
+                                ("last_seller_at__isnull", True),
+                                ("last_buyer_at__gt", models.F("last_seller_at")),
+                                _connector="OR",
+                            ),
+                        ),
+                        fields=["seller"],
+                        name="conversation_waiting",
+                    ),
+                ],
                 "constraints": [
                     models.UniqueConstraint(fields=("seller", "buyer"), name="one_conversation_per_contact")
                 ],
