@@ -6,7 +6,6 @@ The waterfall before sending, the admission and the stored waterfall are the sam
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -15,16 +14,14 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import BooleanField, ExpressionWrapper, Func, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
 
 from customers.models import Contact
 from customers.statements import read_statements
-from eligibility.calendar import current_week
 from eligibility.models import Policy
 from engagement import ranking
 from engagement.models import Broadcast
 from quotas.conditions import matching
-from quotas.growth import quota_of_week
 from quotas.models import Quota, Scenario
 from sellers.models import Seller
 
@@ -65,7 +62,8 @@ class Nobody(Exception):
 class Audience:
     """A scenario's customers for one seller at one moment of one CEM week.
 
-    `quota` is None for a scenario that consumes none (R8).
+    `quota` is None for a scenario that consumes none (R8). `at_once`: the shop has very many contacts, and what
+    stands in their way is joined instead of looked up one by one; the answers are the same.
     """
 
     seller: Seller
@@ -74,16 +72,7 @@ class Audience:
     week: date
     quota: Quota | None
     now: datetime
-
-    @classmethod
-    def survey(cls, seller: Seller, scenario: Scenario, *, now: datetime) -> Audience | None:
-        """The audience as a launch would find it now; None before the first Monday's refresh."""
-        week = current_week(seller.market)
-        if week is None:
-            return None
-        policy = Policy.objects.in_force(seller.market, now)
-        quota = quota_of_week(seller, scenario, week=week, now=now)
-        return cls(seller, scenario, policy, week, quota, now)
+    at_once: bool = False
 
     def matched(self) -> QuerySet[Contact]:
         """Every contact who fits the scenario."""
@@ -106,32 +95,36 @@ class Audience:
         `bound` are the parameters that only the question has. Raises Nobody.
         """
         chosen = "chosen_beside_held" if self._earlier["mates"] else "chosen_fresh"
-        parts = ("flagged", "ranked", chosen, question)
-        return self._execute(parts, self.matched().values(*FIELDS), **bound)
+        sql = self._text("ranked", chosen, question)
+        kept = "NOT MATERIALIZED" if question == "waterfall" else "MATERIALIZED"
+        return self._execute(sql.replace("{kept}", kept), self.matched().values(*FIELDS), **bound)
 
     def count_fits(self, scenarios: list[Scenario]) -> list[tuple[list[bool], bool, int]]:
         """The seller's contacts grouped: which of the scenarios they fit, whether neither a mute nor
         a cap keeps them away, and how many they are."""
-        fits = [
-            ExpressionWrapper(matching(each.conditions.all(), now=self.now), output_field=BooleanField())
-            for each in scenarios
-        ]
-        contacts = Contact.objects.filter(seller=self.seller).annotate(
-            fits=Func(*fits, template="ARRAY[%(expressions)s]", output_field=BooleanField())
-        )
-        groups: Any = self._execute(("flagged", "sizes"), contacts.values("buyer_id", "muted_at", "fits"))
+        fits = {
+            f"fits_{n}": ExpressionWrapper(
+                matching(each.conditions.all(), now=self.now), output_field=BooleanField()
+            )
+            for n, each in enumerate(scenarios)
+        }
+        contacts = Contact.objects.filter(seller=self.seller).annotate(**fits)
+        sql = self._text("sizes").replace("{fits}", ", ".join(fits))
+        groups: Any = self._execute(sql, contacts.values("buyer_id", "muted_at", *fits))
         return list(groups)
 
-    def _execute(
-        self, parts: Iterable[str], matched: QuerySet[Any, Any], **bound: Any
-    ) -> list[tuple[Any, ...]]:
+    def _text(self, *parts: str) -> str:
+        flagged = "flagged_at_once" if self.at_once else "flagged"
+        return "".join(PARTS[name] for name in (flagged, *parts))
+
+    def _execute(self, sql: str, matched: QuerySet[Any, Any], **bound: Any) -> list[tuple[Any, ...]]:
         postgresql: Any = connection.ops  # its type tells what all databases have
         try:
             compiled = postgresql.compose_sql(*matched.query.sql_with_params())
         except EmptyResultSet as nobody:
             raise Nobody from nobody
         # its values are bound already; what is left of percent signs is theirs
-        sql = "".join(PARTS[name] for name in parts).replace("{matched}", compiled.replace("%", "%%"))
+        sql = sql.replace("{matched}", compiled.replace("%", "%%"))
         with connection.cursor() as cursor:
             cursor.execute(sql, self._bound | bound)
             rows: list[tuple[Any, ...]] = cursor.fetchall()
@@ -200,12 +193,18 @@ class Size:
 
 
 def sizes(
-    seller: Seller, scenarios: list[Scenario], *, policy: Policy, week: date, now: datetime
+    seller: Seller,
+    scenarios: list[Scenario],
+    *,
+    policy: Policy,
+    week: date,
+    now: datetime,
+    at_once: bool = False,
 ) -> dict[int, Size]:
     """The size of every scenario by its id, in one scan of the seller's contacts, however many."""
     if not scenarios:
         return {}
-    groups = Audience(seller, scenarios[0], policy, week, None, now).count_fits(scenarios)
+    groups = Audience(seller, scenarios[0], policy, week, None, now, at_once).count_fits(scenarios)
     return {
         scenario.pk: Size(
             matched=sum(count for fits, _, count in groups if fits[n]),

@@ -27,4 +27,5 @@ urlpatterns = [
     path("performance/broadcasts/", performance.show_broadcasts, name="performance-broadcasts"),
     path("performance/broadcasts.csv", performance.export_broadcasts, name="performance-export"),
     path("performance/seller/", performance.show_seller, name="performance-seller"),
+    path("performance/seller/today/", performance.show_today, name="performance-today"),
 ]

@@ -13,14 +13,14 @@ from eligibility.assessment import Projection
 from eligibility.calendar import Timetable
 from eligibility.criteria import Criterion, criteria
 from eligibility.models import Evaluation, Job, Policy, Standing, Tier
-from engagement.audience import Size, sizes
+from engagement.audience import Audience, Size, sizes
 from engagement.models import Broadcast
-from quotas.growth import open_late
+from quotas.growth import open_late, quota_of_week
 from quotas.models import Quota, Scenario
 from sellers.models import Market, Seller
 from sellers.templatetags.portal import local_time
 
-LARGE = 100_000  # contacts: above it counts arrive after the page (P5)
+LARGE = 10_000  # contacts: above it what is counted arrives after the page (P5)
 
 
 @dataclass(frozen=True)
@@ -98,11 +98,15 @@ class Situation:
     @property
     def judged(self) -> list[tuple[Criterion, Criterion | None]]:
         """Each criterion as evaluated, and as it stands today where that is another value."""
-        today = self.projection.criteria
         return [
             (then, now if now.measured != then.measured else None)
-            for then, now in zip(self.criteria, today, strict=True)
+            for then, now in zip(self.criteria, self.projection.criteria, strict=True)
         ]
+
+    @property
+    def evaluated(self) -> list[tuple[Criterion, None]]:
+        """Each criterion as evaluated alone; none before the first evaluation."""
+        return [(each, None) for each in self.criteria] if self.evaluation else []
 
     @cached_property
     def coming(self) -> Evaluation | None:
@@ -135,6 +139,18 @@ class Situation:
             f"The evaluation due {local_time(evaluation, self.market)} has not run yet. It will look at the "
             f"figures as of then; access changes with the refresh after it{changes}."
         )
+
+    @cached_property
+    def large(self) -> bool:
+        """Whether the shop has more contacts than a page counts while you wait (P5)."""
+        contacts = Contact.objects.filter(seller=self.seller).values("buyer_id")
+        return contacts[: LARGE + 1].count() > LARGE
+
+    def survey(self, scenario: Scenario) -> Audience:
+        """The scenario's audience as a launch would find it now."""
+        assert self.week is not None, "an open seller has a week"
+        quota = quota_of_week(self.seller, scenario, week=self.week, now=self.now)
+        return Audience(self.seller, scenario, self.policy, self.week, quota, self.now, self.large)
 
     @cached_property
     def day(self) -> date:
@@ -202,7 +218,11 @@ def rooms(situation: Situation, *, counted: bool = True) -> list[Room]:
     seller, policy, week = situation.seller, situation.policy, situation.week
     scenarios = list(Scenario.objects.filter(active=True).prefetch_related("conditions"))
     mine = [scenario for scenario in scenarios if scenario.is_open_to(situation.tier)]
-    found = sizes(seller, mine, policy=policy, week=week, now=situation.now) if counted else {}
+    found = (
+        sizes(seller, mine, policy=policy, week=week, now=situation.now, at_once=situation.large)
+        if counted
+        else {}
+    )
     quotas = quotas_of(situation, mine)
     uses = Counter(
         Broadcast.objects.filter(seller=seller, day=situation.day, admitted_at__isnull=False).values_list(
@@ -229,8 +249,3 @@ def quotas_of(situation: Situation, scenarios: list[Scenario]) -> dict[int, Quot
     held = {each.scenario_id: each for each in Quota.objects.filter(seller=seller, week=week)}
     lacking = [each for each in scenarios if each.charges_quota and each.pk not in held]
     return held | open_late(seller, lacking, week=week, now=situation.now)
-
-
-def is_large(seller: Seller) -> bool:
-    """Whether a seller has more contacts than a page counts while you wait (P5)."""
-    return Contact.objects.filter(seller=seller).values("buyer_id")[: LARGE + 1].count() > LARGE

@@ -119,6 +119,7 @@ TABLE = {
     "engagement:performance-broadcasts": masters(200, NO_METHOD),
     "engagement:performance-export": masters(200, NO_METHOD),
     "engagement:performance-seller": masters(200, NO_METHOD),
+    "engagement:performance-today": masters(200, NO_METHOD),
 }
 ADMIN_OPEN = {"admin:login", "admin:logout"}  # to everybody: they are the admin's door
 

@@ -17,9 +17,9 @@ from customers.feed import SignalRow
 from customers.models import Buyer, Contact, Signal
 from eligibility.models import Evaluation, Metrics, Standing, Tier
 from engagement import attribution, books, broadcasting, responses, weekly_review
-from engagement.audience import Audience
 from engagement.delivery import deliver_next_batch
 from engagement.models import Broadcast
+from engagement.overview import look_up
 from engagement.reasons import explain
 from engagement.settlement import settle_ended
 from quotas.defaults import open_market
@@ -58,7 +58,7 @@ def test_from_a_marketplaces_facts_to_next_weeks_quota():
 
     # 3. Compose: who could be reached, and what it costs
     past_buyers = Scenario.objects.get(code="past_buyers")
-    planned = Audience.survey(seller, past_buyers, now=TUESDAY).waterfall
+    planned = look_up(seller, now=TUESDAY).survey(past_buyers).waterfall
     assert (planned.matched, planned.muted, planned.selected, planned.charged) == (30, 1, 29, 29)
 
     # 4. Admit: one transaction chooses, ranks, charges

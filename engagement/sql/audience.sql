@@ -2,8 +2,8 @@
 -- that a page shows, the one that a launch stores, and the recipients can only agree (I9, R11).
 --
 -- Why SQL: one scan of a scenario's contacts gives the counts, the prior that scores are shrunk towards, the ranking
--- and the choice. `engagement.audience` puts the parts together: flagged, then sizes; or flagged, ranked, one of the
--- two `chosen`, and a question. {matched} is a QuerySet of contacts as Django compiled it.
+-- and the choice. `engagement.audience` puts the parts together: one of the two `flagged`, then sizes; or one of them,
+-- ranked, one of the two `chosen`, and a question. {matched} is a QuerySet of contacts as Django compiled it.
 --
 -- Indexes: the keys of contacts and loads; buyer_muted; recipient_once_per_broadcast.
 
@@ -11,43 +11,77 @@
 -- What stands in a contact's way: enough messages of this shop today (D2), or of all shops (D4); and who is held or was
 -- reached by this scenario this week already (D12): an exception counts until its broadcast is settled.
 --
--- Looked up row by row, and not joined: a plan must not hinge on what the tables were like when they were last analysed. A week's
--- partition of recipients begins empty, and a nested loop over two sets of thousands takes seconds.
+-- Not joined: a plan must not hinge on what the tables were like when they were last analysed. A week's partition of
+-- recipients begins empty, and a nested loop over two sets of thousands takes seconds. An EXISTS is looked up row by row, or
+-- read once into a hash table: either is quick.
 WITH flagged AS (
     SELECT contact.*,
-        contact.muted_at IS NOT NULL OR (
-            SELECT TRUE FROM customers_buyer AS buyer WHERE buyer.id = contact.buyer_id AND buyer.muted_at IS NOT NULL
-        ) IS NOT NULL AS muted,
-        (
-            SELECT count(*) FROM engagement_recipient AS recipient
-            WHERE recipient.week = ANY(%(weeks)s) AND recipient.seller_id = %(seller)s
-                AND recipient.broadcast_id = ANY(%(today)s) AND recipient.buyer_id = contact.buyer_id
-                AND (recipient.outcome IS NULL OR recipient.broadcast_id = ANY(%(unsettled)s))
-        ) >= %(shop_cap)s AS shop_capped,
+        contact.muted_at IS NOT NULL OR EXISTS (
+            SELECT FROM customers_buyer AS buyer WHERE buyer.id = contact.buyer_id AND buyer.muted_at IS NOT NULL
+        ) AS muted,
+        EXISTS (
+            SELECT FROM (
+                SELECT recipient.buyer_id FROM engagement_recipient AS recipient
+                WHERE recipient.week = ANY(%(weeks)s) AND recipient.seller_id = %(seller)s
+                    AND recipient.broadcast_id = ANY(%(today)s)
+                    AND (recipient.outcome IS NULL OR recipient.broadcast_id = ANY(%(unsettled)s))
+                GROUP BY recipient.buyer_id HAVING count(*) >= %(shop_cap)s
+            ) AS capped
+            WHERE capped.buyer_id = contact.buyer_id
+        ) AS shop_capped,
         coalesce((
+            -- never read as a whole: it holds every buyer of all shops
             SELECT load.day = %(day)s AND load.day_count >= %(daily_cap)s
                 OR load.week = %(week)s AND load.week_count >= %(weekly_cap)s
             FROM engagement_buyerload AS load WHERE load.buyer_id = contact.buyer_id
         ), FALSE) AS market_capped,
-        coalesce((
-            SELECT TRUE FROM engagement_recipient AS recipient
+        EXISTS (
+            SELECT FROM engagement_recipient AS recipient
             WHERE recipient.week = %(week)s AND recipient.seller_id = %(seller)s
                 AND recipient.broadcast_id = ANY(%(mates)s) AND recipient.buyer_id = contact.buyer_id
                 AND (recipient.outcome IS NULL OR recipient.broadcast_id = ANY(%(unsettled)s))
-            LIMIT 1
-        ), FALSE) AS held
+        ) AS held
     FROM ({matched}) AS contact
-    OFFSET 0 -- each is looked up once, however often it is named below
+    OFFSET 0 -- each is asked once, however often it is named below
+)
+
+-- name: flagged_at_once
+-- The same by joins, for a shop of very many contacts: they are read by several processes, which an EXISTS above hinders.
+-- With so many no plan is a nested loop, however wrong the other tables' statistics are.
+WITH flagged AS (
+    SELECT contact.*,
+        contact.muted_at IS NOT NULL OR silent.id IS NOT NULL AS muted,
+        coalesce(today.messages >= %(shop_cap)s, FALSE) AS shop_capped,
+        coalesce(load.day = %(day)s AND load.day_count >= %(daily_cap)s
+            OR load.week = %(week)s AND load.week_count >= %(weekly_cap)s, FALSE) AS market_capped,
+        mates.buyer_id IS NOT NULL AS held
+    FROM ({matched}) AS contact
+    LEFT JOIN customers_buyer AS silent ON silent.id = contact.buyer_id AND silent.muted_at IS NOT NULL
+    LEFT JOIN engagement_buyerload AS load ON load.buyer_id = contact.buyer_id
+    LEFT JOIN (
+        SELECT recipient.buyer_id, count(*) AS messages FROM engagement_recipient AS recipient
+        WHERE recipient.week = ANY(%(weeks)s) AND recipient.seller_id = %(seller)s
+            AND recipient.broadcast_id = ANY(%(today)s)
+            AND (recipient.outcome IS NULL OR recipient.broadcast_id = ANY(%(unsettled)s))
+        GROUP BY recipient.buyer_id
+    ) AS today ON today.buyer_id = contact.buyer_id
+    LEFT JOIN (
+        SELECT DISTINCT recipient.buyer_id FROM engagement_recipient AS recipient
+        WHERE recipient.week = %(week)s AND recipient.seller_id = %(seller)s
+            AND recipient.broadcast_id = ANY(%(mates)s)
+            AND (recipient.outcome IS NULL OR recipient.broadcast_id = ANY(%(unsettled)s))
+    ) AS mates ON mates.buyer_id = contact.buyer_id
 )
 
 -- name: sizes
--- Grouped by which scenarios a contact fits, so that every contact is looked at once, however many there are.
-SELECT fits, NOT (muted OR shop_capped OR market_capped) AS clear, count(*) FROM flagged GROUP BY 1, 2
+-- Grouped by which scenarios a contact fits, so that every contact is looked at once, however many there are. {fits} are
+-- columns of truth values: PostgreSQL knows how few groups they can make, and sorts nothing.
+SELECT ARRAY[{fits}], NOT (muted OR shop_capped OR market_capped) AS clear, count(*) FROM flagged GROUP BY {fits}, clear
 
 -- name: ranked
 -- The expected yield (`engagement.ranking`): likelihood to order × likelihood to read × expected order value. The facts
--- that it rests on stay beside it.
-, sorted AS MATERIALIZED (
+-- that it rests on stay beside it. {kept}: MATERIALIZED where counting and ranking both read it; a waterfall mostly counts.
+, sorted AS {kept} (
     SELECT buyer_id, muted, shop_capped, market_capped, held,
         NOT (muted OR shop_capped OR market_capped) AS clear,
         orders, spent::float8 AS spent, messages, reads, paid_at, active_at,

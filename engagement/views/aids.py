@@ -18,7 +18,6 @@ from chat.models import MAX_PRODUCTS, Content
 from chat.rendering import render_text
 from customers.models import Product
 from engagement import overlap
-from engagement.audience import Audience
 from engagement.forms import LATER, ComposerForm
 from engagement.overview import Situation
 from engagement.quiet_hours import sending_time
@@ -58,8 +57,7 @@ def audience(situation: Situation, scenario: Scenario | None, *, at_once: bool =
     }
     if scenario is None or not at_once:
         return context | {"later": scenario is not None}
-    surveyed = Audience.survey(situation.seller, scenario, now=situation.now)
-    assert surveyed is not None, "an open seller has a week"
+    surveyed = situation.survey(scenario)
     fall, quota, policy = surveyed.waterfall, surveyed.quota, situation.policy
     return context | {
         "fall": fall,
@@ -126,8 +124,7 @@ def _count_repeated(situation: Situation, content: Content, scenario: Scenario |
     if scenario is None or not content.text.strip():
         return 0
     same = overlap.find_same(content, seller=situation.seller, now=situation.now)
-    surveyed = Audience.survey(situation.seller, scenario, now=situation.now) if same else None
-    return overlap.count_repeated(surveyed, same) if surveyed else 0
+    return overlap.count_repeated(situation.survey(scenario), same) if same else 0
 
 
 @open_page

@@ -26,6 +26,7 @@ def show_center(request: HttpRequest) -> HttpResponse:
     context = {
         "situation": situation,
         "market": situation.market,
+        "later": situation.large,
         "latest": [(each, figures.get(each.pk)) for each in latest],
         "crumbs": [("Engagement Center", "")],
     }

@@ -17,7 +17,6 @@ from engagement.broadcasting import AlreadyLaunched
 from engagement.entitlement import Refused
 from engagement.forms import NOW, ComposerForm, initial_of
 from engagement.models import Broadcast
-from engagement.overview import is_large
 from engagement.views import aids
 from engagement.views.entry import CenterRequest, open_page
 from quotas.models import Scenario
@@ -138,7 +137,11 @@ def _show(request: HttpRequest, form: ComposerForm, *, broadcast: Broadcast | No
         send_at = broadcast.send_at if broadcast else None
         picked = aids.products_of(situation.seller, content.product_ids)
     scenario = aids.scenario_of(situation, form["scenario"].value())
-    preview = aids.preview(situation, content, picked=picked, scenario=scenario, send_at=send_at)
+    later = scenario is not None and situation.large
+    # who would get it twice is counted with the audience: for a large shop after the page, as both are
+    preview = aids.preview(
+        situation, content, picked=picked, scenario=None if later else scenario, send_at=send_at
+    )
     context = {
         "form": form,
         "broadcast": broadcast,
@@ -148,7 +151,7 @@ def _show(request: HttpRequest, form: ComposerForm, *, broadcast: Broadcast | No
         **preview,
         # in quiet hours "now" is the morning, when sending may go on again
         "closed_now": preview["paused"] and not aids.is_quiet(situation),
-        **aids.audience(situation, scenario, at_once=not is_large(situation.seller)),
+        **aids.audience(situation, scenario, at_once=not later),
         "crumbs": [
             ("Engagement Center", reverse("engagement:center")),
             ("Customer Engagement", reverse("engagement:customers")),

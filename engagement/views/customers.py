@@ -11,7 +11,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from engagement.models import Broadcast, BroadcastQuerySet
-from engagement.overview import is_large, rooms
+from engagement.overview import rooms
 from engagement.performance import figures_by_broadcast
 from engagement.views.entry import CenterRequest, master_page, open_page
 from quotas.models import Scenario
@@ -24,7 +24,8 @@ PER_PAGE = 10
 def show_customers(request: HttpRequest) -> HttpResponse:
     """The scenarios with their room, and the shop's broadcasts; a locked card where it is closed."""
     situation = cast(CenterRequest, request).situation
-    counted = situation.open and not is_large(situation.seller)
+    later = situation.large
+    counted = situation.open and not later
     found = _filtered(Broadcast.objects.filter(seller=situation.seller), request)
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
     figures = figures_by_broadcast(page.object_list)
@@ -33,6 +34,7 @@ def show_customers(request: HttpRequest) -> HttpResponse:
         "market": situation.market,
         "rooms": rooms(situation, counted=counted) if situation.open else [],
         "counted": counted,
+        "later": later,
         "page": page,
         "rows": [(each, figures.get(each.pk)) for each in page.object_list],
         "filtered": any(request.GET.get(name) for name in ("q", "scenario", "status")),

@@ -126,9 +126,25 @@ def show_seller(request: HttpRequest) -> HttpResponse:
         "market": situation.market,
         "policy": situation.policy,
         "review": review(situation),
+        "later": situation.large,
+        "judged": situation.evaluated if situation.large else situation.judged,
         "crumbs": _crumbs("Seller Performance"),
     }
     return render(request, "engagement/performance_seller.html", context)
+
+
+@master_page
+@require_safe
+def show_today(request: HttpRequest) -> HttpResponse:
+    """How the next evaluation would judge as of now, for a shop whose followers and chats take a moment to count (P5).
+
+    The Engagement Center asks for its sentence alone.
+    """
+    situation = cast(CenterRequest, request).situation
+    if "sentence" in request.GET:
+        return render(request, "engagement/_projection.html", {"situation": situation})
+    context = {"situation": situation, "market": situation.market, "judged": situation.judged}
+    return render(request, "engagement/_today.html", context)
 
 
 def _crumbs(end: str) -> list[tuple[str, str]]:

@@ -7,11 +7,11 @@ import pytest
 from chat.models import Message
 from customers.models import Contact
 from engagement import broadcasting
-from engagement.audience import Audience
 from engagement.books import discrepancies
 from engagement.delivery import deliver_next_batch
 from engagement.entitlement import Refused
 from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
+from engagement.overview import look_up
 from engagement.remembering import remember_messages
 from engagement.settlement import settle_ended
 from quotas.models import LedgerEntry, Quota, Scenario
@@ -48,7 +48,7 @@ def deliver_all(now=NOW):
 
 
 def figures(seller, code="followers", now=NOW):
-    return Audience.survey(seller, Scenario.objects.get(code=code), now=now).waterfall
+    return look_up(seller, now=now).survey(Scenario.objects.get(code=code)).waterfall
 
 
 def quota(seller, code="followers"):

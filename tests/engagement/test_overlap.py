@@ -3,8 +3,8 @@
 import pytest
 
 from chat.models import Content
-from engagement.audience import Audience
 from engagement.overlap import count_repeated, find_same
+from engagement.overview import look_up
 from quotas.models import Scenario
 from tests.engagement.pages import send
 from tests.factories import NOW, ContentFactory, SellerFactory, days_ago, follow, open_week
@@ -21,7 +21,7 @@ def seller():
 
 def repeated(seller, text, *, code="followers"):
     content = Content(seller=seller, text=text)
-    audience = Audience.survey(seller, Scenario.objects.get(code=code), now=NOW)
+    audience = look_up(seller, now=NOW).survey(Scenario.objects.get(code=code))
     return count_repeated(audience, find_same(content, seller=seller, now=NOW))
 
 

@@ -31,11 +31,11 @@ from engagement import (
     watching,
     weekly_review,
 )
-from engagement.audience import Audience
 from engagement.broadcasting import launch
 from engagement.correspondence import list_shops
 from engagement.erasure import wait_for_open_batches
 from engagement.models import Batch, Broadcast
+from engagement.overview import look_up
 from engagement.performance import figures_by_broadcast, missed_by_reason, progress_of
 from engagement.settlement import settle_ended
 from quotas.models import Quota, Scenario
@@ -190,8 +190,8 @@ class HotQueries(TestCase):
         return BroadcastFactory(seller=self.seller, scenario=Scenario.objects.get(code="followers"))
 
     def test_the_waterfall_reads_this_weeks_recipients_and_the_sellers_contacts(self):
-        audience = Audience.survey(
-            self.seller, Scenario.objects.get(code="followers"), now=NOW + timedelta(days=1)
+        audience = look_up(self.seller, now=NOW + timedelta(days=1)).survey(
+            Scenario.objects.get(code="followers")
         )
         plans = self.assert_touches(
             lambda: audience.waterfall,
@@ -339,7 +339,7 @@ class HotQueries(TestCase):
         )
 
     def test_the_warning_of_repetition_reads_the_weeks_of_the_same_message(self):
-        audience = Audience.survey(self.seller, Scenario.objects.get(code="followers"), now=NOW)
+        audience = look_up(self.seller, now=NOW).survey(Scenario.objects.get(code="followers"))
         self.assert_touches(
             lambda: overlap.count_repeated(audience, [self.latest(self.weeks[1])]), "engagement_recipient",
             weeks=[WEEK, self.weeks[1]], index=BY_BROADCAST,

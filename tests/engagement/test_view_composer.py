@@ -74,6 +74,22 @@ def test_a_large_shops_waterfall_arrives_after_the_page(client, master, monkeypa
     assert "reached" not in page.text
 
 
+def test_who_would_get_it_twice_is_told_a_large_shop_after_the_page(client, master, monkeypatch):
+    follow(master.seller, 2)
+    sent = send(master.seller, at=days_ago(1))
+    again = BroadcastFactory(seller=master.seller, scenario=scenario())
+    Content.objects.filter(pk=again.content_id).update(text=sent.content.text)
+    address, told = f"/engagement/broadcasts/{again.pk}/edit/", "2 of these got the same text"
+    assert told in client.get(address).text
+
+    monkeypatch.setattr("engagement.overview.LARGE", 1)
+    page = client.get(address).text
+    assert told not in page
+    assert 'hx-trigger="load, input' in page
+    typed = {"scenario": scenario().pk, "text": sent.content.text}
+    assert told in client.post("/engagement/broadcasts/preview/", typed, headers=HTMX).text
+
+
 def test_quota_and_cap_show_in_the_sentence(client):
     user = sign_in(client, tier=Tier.ADVANCE, limit=4)
     follow(user.seller, 6)

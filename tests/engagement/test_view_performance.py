@@ -259,3 +259,19 @@ def test_an_evaluation_that_is_due_and_has_not_run_is_told_with_its_figures(clie
     assert "access changes with the refresh after it, Mon 23 Nov, 14:00 Manila time" in page.text
     running = page.context["review"].running
     assert (running.read, running.delivered) == (1, 25)
+
+
+def test_how_a_large_shop_stands_today_arrives_after_the_page(client, master, monkeypatch):
+    monkeypatch.setattr("engagement.overview.LARGE", 1)
+    follow(master.seller, 2)
+    for address in (SELLER, "/engagement/"):
+        page = client.get(address).text
+        assert "If Sunday were today" not in page
+        assert 'hx-get="/engagement/performance/seller/today/' in page
+
+    today = client.get(f"{SELLER}today/", headers={"HX-Request": "true"}).text
+    assert "If Sunday were today" in today
+    assert 'id="judged" hx-swap-oob="true"' in today
+    sentence = client.get(f"{SELLER}today/?sentence", headers={"HX-Request": "true"}).text
+    assert sentence.strip().startswith("If Sunday were today")
+    assert "<" not in sentence
