@@ -38,6 +38,10 @@ POSTGRES_SETTINGS = {
     "maintenance_work_mem": "128MB",
     "random_page_cost": "1.1",
     "jit": "off",
+    # What is read lies in the system's cache mostly: handing it over between processes costs more than reading it. And
+    # a query that counts a very large shop takes all cores, not more.
+    "io_method": "sync",
+    "max_parallel_workers_per_gather": str(max(1, (os.cpu_count() or 2) - 1)),
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "max_wal_size": "2GB",

@@ -7,19 +7,17 @@ from collections.abc import Iterator
 
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection
 from django.test import Client
-from django.utils import timezone
 
-from cem_portal.bench import ground
+from cem_portal.bench import shops
 from cem_portal.bench.measure import Goal, Measured
-from engagement import broadcasting
-from engagement.delivery import deliver_open_batches
+from chat.buyer_links import address_of
+from chat.models import Conversation
 from engagement.models import Broadcast
-from engagement.settlement import settle_ended
 from sellers.models import ChatUser, Seller
 
 REQUESTS = 40
+SLOW_REQUESTS = 12  # of what takes a large shop a second: the slowest of them counts
 WAIT = Goal(most_seconds=0.05)
 COUNTS = Goal(most_seconds=2.0)  # of a shop whose counts arrive after the page
 PAGES = {
@@ -31,58 +29,47 @@ PAGES = {
     "broadcasts": "/engagement/performance/broadcasts/",
     "seller": "/engagement/performance/seller/",
     "chat": "/chat/",
+    "thread": "/chat/{thread}/",
+    "settings": "/chat/settings/",
+    "buyer": "{buyer}",
+    "buyer-shop": "{buyer}shops/{seller}/",
 }
+# What a page asks for after it was drawn: at once for an ordinary shop, within the time for counts for a large one.
 LATER = {
+    "figures": "/home/figures/",
     "counts": "/engagement/customers/rooms/",
     "waterfall": "/engagement/broadcasts/audience/?scenario={scenario}",
+    "today": "/engagement/performance/seller/today/",
 }
-
-# A few large shops beside many of the ordinary size: each of the first `sizes` has that many contacts.
-CONTACTS = """
-INSERT INTO customers_contact (seller_id, buyer_id, followed_times, viewed_times, cart_times,
-    wish_times, unpaid_times, ordered_times, paid_times, unreviewed_times, read_times, orders, spent, messages, reads)
-SELECT %(seller)s, buyer.id, ARRAY[%(now)s - random() * INTERVAL '300 days'],
-       ARRAY[%(now)s - random() * INTERVAL '40 days'], '{}', '{}', '{}', '{}', '{}', '{}', '{}', 0, 0, 0, 0
-FROM customers_buyer AS buyer WHERE buyer.id BETWEEN %(first)s AND %(last)s
-"""
 
 
 def measure(*, contacts: int, ordinary: int, large: int) -> Iterator[Measured]:
     """`contacts` in all: one shop of `large`, the others of `ordinary` each; pages of one of either kind."""
     settings.ALLOWED_HOSTS = ["testserver"]
     call_command("collectstatic", interactive=False, verbosity=0)
-    shop, giant = _ground(contacts, ordinary, large)
+    shop, giant = shops.make(contacts=contacts, ordinary=ordinary, large=large)
     floor_s = _percentile(_client(None), "/sign-in/")
-    for name, seller, goals in (("", shop, PAGES), ("-large", giant, PAGES | LATER)):
-        client = _client(seller)
-        broadcast = Broadcast.objects.filter(seller=seller).latest("pk")
-        for page, address in goals.items():
-            url = address.format(broadcast=broadcast.pk, scenario=broadcast.scenario_id)
-            goal = COUNTS if page in LATER else WAIT
-            yield Measured(f"P5-{page}{name}", 1, floor_s, _percentile(client, url), goal)
+    for suffix, seller, later in (("", shop, WAIT), ("-large", giant, COUNTS)):
+        client, parts = _client(seller), _parts(seller)
+        for goal, pages in ((WAIT, PAGES), (later, LATER)):
+            requests = SLOW_REQUESTS if goal is COUNTS else REQUESTS
+            for name, address in pages.items():
+                seconds = _percentile(client, address.format(**parts), requests=requests)
+                yield Measured(f"P5-{name}{suffix}", 1, floor_s, seconds, goal)
 
 
-def _ground(contacts: int, ordinary: int, large: int) -> tuple[Seller, Seller]:
-    """A shop of `ordinary` contacts and one of `large`, each with a broadcast sent, in a crowd of ordinary ones."""
-    ground.clear()
-    now, buyers = timezone.now(), max(large, 10 * ordinary)
-    shop, giant, *crowd = ground.make_sellers((contacts - large) // ordinary + 1, max_recipients=2000)
-    with connection.cursor() as cursor:
-        cursor.execute(ground.BUYERS, [shop.market_id, buyers])
-        for seller in (shop, giant, *crowd):
-            size = large if seller == giant else ordinary
-            first = 1 + (seller.pk * 7919) % (buyers - size + 1)
-            cursor.execute(
-                CONTACTS, {"seller": seller.pk, "now": now, "first": first, "last": first + size - 1}
-            )
-    drafts = ground.open_week([shop, giant], quota=2000)
-    with connection.cursor() as cursor:
-        cursor.execute("VACUUM ANALYZE")
-    for draft in drafts:
-        broadcasting.launch(draft, now=timezone.now())
-    deliver_open_batches(seconds=600)
-    settle_ended(now=timezone.now())
-    return shop, giant
+def _parts(seller: Seller) -> dict[str, object]:
+    """What stands in the addresses of a shop's pages: its latest broadcast and chat, and a buyer who got many messages."""
+    broadcast = Broadcast.objects.filter(seller=seller).latest("pk")
+    thread = Conversation.objects.filter(seller=seller).latest("last_at")
+    recipient = broadcast.recipients().select_related("buyer").earliest("rank")
+    return {
+        "seller": seller.pk,
+        "broadcast": broadcast.pk,
+        "scenario": broadcast.scenario_id,
+        "thread": thread.pk,
+        "buyer": address_of(recipient.buyer),
+    }
 
 
 def _client(seller: Seller | None) -> Client:
@@ -93,10 +80,10 @@ def _client(seller: Seller | None) -> Client:
     return client
 
 
-def _percentile(client: Client, url: str) -> float:
+def _percentile(client: Client, url: str, *, requests: int = REQUESTS) -> float:
     """Seconds of the request that 95 of 100 are quicker than; each must be answered well."""
     times = []
-    for n in range(REQUESTS + 3):
+    for n in range(requests + 3):
         begun = time.perf_counter()
         answer = client.get(url, secure=True)
         answer.getvalue()

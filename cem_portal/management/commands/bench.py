@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
@@ -20,6 +21,11 @@ from cem_portal.bench.measure import Measured
 from cem_portal.embedded import EmbeddedPostgres, EmbeddedValkey, make_socket_folder
 
 INSIDE = "BENCH_INSIDE"
+
+
+def size_buffers() -> int:
+    """MB of PostgreSQL's own cache, as docs/operations.md advises for a server: a quarter of the memory, here 3 GB at most."""
+    return min(3 * 1024, psutil.virtual_memory().total // 4 // 2**20)
 
 
 class Command(BaseCommand):
@@ -47,6 +53,7 @@ class Command(BaseCommand):
             sockets, data = make_socket_folder(), Path(folder)
             postgres = EmbeddedPostgres(data / "postgres", sockets=sockets, log=data / "postgres.log")
             valkey = EmbeddedValkey(data / "valkey", socket=sockets / "v.sock", log=data / "valkey.log")
+            postgres.settings["shared_buffers"] = f"{size_buffers()}MB"
             try:
                 postgres.start()
                 valkey.start()
