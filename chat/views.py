@@ -131,17 +131,27 @@ def see(request: HttpRequest, pk: int) -> HttpResponse:
 @seller_required
 @require_safe
 def show_settings(request: HttpRequest) -> HttpResponse:
-    """Who answers in this shop's chat, and how soon buyers are answered (D15)."""
+    """Who answers in this shop's chat; how soon buyers are answered arrives after the page (P5)."""
+    seller = cast(SellerRequest, request).seller
+    context = {
+        "people": ChatUser.objects.filter(seller=seller, is_active=True).order_by("-is_master", "username"),
+        "crumbs": [("Chat", "/chat/"), ("Chat settings", "")],
+    }
+    return render(request, "chat/settings.html", context)
+
+
+@seller_required
+@require_safe
+def show_rate(request: HttpRequest) -> HttpResponse:
+    """How soon buyers are answered (D15): all chats of seven days are read for it."""
     seller = cast(SellerRequest, request).seller
     now = timezone.now()
     rates = response_rate.measure(seller.market, until=now, sellers=[seller.pk])
     since, until = response_rate.window(seller.market, until=now, days=7)
     context = {
-        "people": ChatUser.objects.filter(seller=seller, is_active=True).order_by("-is_master", "username"),
         "rate": rates.get(seller.pk, response_rate.NO_INQUIRIES),
         "since": since,
         "until": until,
         "market": seller.market,
-        "crumbs": [("Chat", "/chat/"), ("Chat settings", "")],
     }
-    return render(request, "chat/settings.html", context)
+    return render(request, "chat/_rate.html", context)

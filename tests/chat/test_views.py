@@ -236,7 +236,7 @@ def test_sub_accounts_find_no_word_of_the_engagement_center(client):
     user = ChatUserFactory()
     client.force_login(user)
     thread = write(user.seller, "Ana")
-    for address in ("/", "/chat/", f"/chat/{thread.pk}/", "/chat/settings/"):
+    for address in ("/", "/chat/", f"/chat/{thread.pk}/", "/chat/settings/", "/chat/settings/rate/"):
         page = client.get(address).text
         assert "/engagement/" not in page
         assert "Engagement" not in page
@@ -244,5 +244,6 @@ def test_sub_accounts_find_no_word_of_the_engagement_center(client):
 
 def test_settings_say_how_soon_buyers_are_answered(client, master):
     response = client.get("/chat/settings/")
-    assert "No data" in response.text
+    assert 'hx-get="/chat/settings/rate/"' in response.text
     assert master.username in response.text
+    assert "No data" in client.get("/chat/settings/rate/", headers={"HX-Request": "true"}).text
