@@ -41,7 +41,9 @@ class Figures:
 
     @classmethod
     def of(cls, sums: dict[str, Any]) -> Self:
-        return cls(**{each.name: sums[each.name] for each in fields(cls)})
+        """Of no batches at all each sum is null."""
+        told = {each.name: sums[each.name] for each in fields(cls)}
+        return cls(**{name: value for name, value in told.items() if value is not None})
 
     def __add__(self, other: Figures) -> Figures:
         return Figures(
@@ -58,7 +60,7 @@ class Figures:
         return self.failed + self.skipped + self.stopped + self.unknown
 
 
-SUMS = {each.name: Sum(each.name, default=0) for each in fields(Figures)}
+SUMS = {each.name: Sum(each.name) for each in fields(Figures)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import ROUND_DOWN, ROUND_HALF_UP, Decimal
+from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from django import template
@@ -182,13 +183,19 @@ def callout_tone(tone: str) -> str:
     return tone if tone in {"info", "good", "warn", "bad"} else "info"
 
 
+@cache
+def _icons() -> str:
+    """The file of all icons: its address is asked for some thirty times a page."""
+    return static("img/icons.svg")
+
+
 @register.simple_tag
 def icon(name: str, size: str = "") -> SafeString:
     """Draw an icon of static/img/icons.svg; size is empty (20 px), icon-sm (16) or icon-lg (32)."""
     return format_html(
         '<svg class="icon {}" aria-hidden="true" focusable="false"><use href="{}#{}"></use></svg>',
         size,
-        static("img/icons.svg"),
+        _icons(),
         name,
     )
 
