@@ -20,7 +20,8 @@ from quotas.models import Quota, Scenario
 from sellers.models import Market, Seller
 from sellers.templatetags.portal import local_time
 
-LARGE = 10_000  # contacts: above it what is counted arrives after the page (P5)
+LATER = 2_000  # contacts: above it what is counted arrives after the page (P5)
+LARGE = 100_000  # contacts: above it several processes count (`flagged_at_once`)
 
 
 @dataclass(frozen=True)
@@ -141,10 +142,18 @@ class Situation:
         )
 
     @cached_property
-    def large(self) -> bool:
+    def counts_later(self) -> bool:
         """Whether the shop has more contacts than a page counts while you wait (P5)."""
-        contacts = Contact.objects.filter(seller=self.seller).values("buyer_id")
-        return contacts[: LARGE + 1].count() > LARGE
+        return self._has_more_than(LATER)
+
+    @cached_property
+    def large(self) -> bool:
+        """Whether it has so many that one process alone would count for long."""
+        return self.counts_later and self._has_more_than(LARGE)
+
+    def _has_more_than(self, contacts: int) -> bool:
+        mine = Contact.objects.filter(seller=self.seller).values("buyer_id")
+        return mine[: contacts + 1].count() > contacts
 
     def survey(self, scenario: Scenario) -> Audience:
         """The scenario's audience as a launch would find it now."""

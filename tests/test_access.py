@@ -83,6 +83,7 @@ TABLE = {
     "home-figures": people(200, NO_METHOD),
     "chat": people(200, NO_METHOD),
     "chat-settings": people(200, NO_METHOD),
+    "chat-rate": people(200, NO_METHOD),
     "chat-thread": people(200, NO_METHOD, other=UNKNOWN),
     "chat-messages": people(200, NO_METHOD, other=UNKNOWN),
     "chat-reply": people(NO_METHOD, 302, other=UNKNOWN),

@@ -37,9 +37,10 @@ QUERIES = {
     "buyer-shop": (12, 12),
     "chat": (10, 10),
     "chat-messages": (5, 5),
-    "chat-settings": (7, 7),
+    "chat-rate": (3, 3),
+    "chat-settings": (6, 6),
     "chat-thread": (11, 11),
-    "engagement:audience": (12, 12),
+    "engagement:audience": (12, 13),
     "engagement:broadcast": (13, 13),
     "engagement:cancel": (7, 7),
     "engagement:center": (10, 9),
@@ -54,13 +55,13 @@ QUERIES = {
     "engagement:performance-today": (7, 7),
     "engagement:products": (6, 6),
     "engagement:progress": (7, 7),
-    "engagement:rooms": (12, 12),
+    "engagement:rooms": (12, 13),
     "engagement:stop": (7, 7),
     "home": (15, 15),
     "home-figures": (4, 4),
 }
 PARTS_OF_PAGES = {
-    "home-figures", "chat-messages", "engagement:rooms", "engagement:audience", "engagement:products",
+    "home-figures", "chat-messages", "chat-rate", "engagement:rooms", "engagement:audience", "engagement:products",
     "engagement:progress", "engagement:performance-today",
 }  # fmt: skip
 # They are sent by forms, change something, and answer with a page above, or with nothing.
@@ -159,7 +160,7 @@ class PageQueries(PagesOfAShop):
 
     def test_a_large_shop_takes_no_more_for_its_pages(self):
         self.grow(days=[2])
-        with mock.patch.object(overview, "LARGE", 1):
+        with mock.patch.object(overview, "LATER", 1), mock.patch.object(overview, "LARGE", 1):
             assert self.counts() == {name: large for name, (_, large) in QUERIES.items()}
 
     def test_every_page_is_pinned(self):

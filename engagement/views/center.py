@@ -26,7 +26,7 @@ def show_center(request: HttpRequest) -> HttpResponse:
     context = {
         "situation": situation,
         "market": situation.market,
-        "later": situation.large,
+        "later": situation.counts_later,
         "latest": [(each, figures.get(each.pk)) for each in latest],
         "crumbs": [("Engagement Center", "")],
     }

@@ -137,7 +137,7 @@ def _show(request: HttpRequest, form: ComposerForm, *, broadcast: Broadcast | No
         send_at = broadcast.send_at if broadcast else None
         picked = aids.products_of(situation.seller, content.product_ids)
     scenario = aids.scenario_of(situation, form["scenario"].value())
-    later = scenario is not None and situation.large
+    later = scenario is not None and situation.counts_later
     # who would get it twice is counted with the audience: for a large shop after the page, as both are
     preview = aids.preview(
         situation, content, picked=picked, scenario=None if later else scenario, send_at=send_at

@@ -24,7 +24,7 @@ PER_PAGE = 10
 def show_customers(request: HttpRequest) -> HttpResponse:
     """The scenarios with their room, and the shop's broadcasts; a locked card where it is closed."""
     situation = cast(CenterRequest, request).situation
-    later = situation.large
+    later = situation.counts_later
     counted = situation.open and not later
     found = _filtered(Broadcast.objects.filter(seller=situation.seller), request)
     page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))

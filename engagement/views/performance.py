@@ -126,8 +126,8 @@ def show_seller(request: HttpRequest) -> HttpResponse:
         "market": situation.market,
         "policy": situation.policy,
         "review": review(situation),
-        "later": situation.large,
-        "judged": situation.evaluated if situation.large else situation.judged,
+        "later": situation.counts_later,
+        "judged": situation.evaluated if situation.counts_later else situation.judged,
         "crumbs": _crumbs("Seller Performance"),
     }
     return render(request, "engagement/performance_seller.html", context)

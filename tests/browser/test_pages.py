@@ -187,7 +187,7 @@ def test_the_schedule_appears_when_it_is_chosen(live_server, page, sign_in, mast
 
 
 def test_a_large_shops_counts_arrive_by_themselves(live_server, page, sign_in, master, monkeypatch):
-    monkeypatch.setattr("engagement.overview.LARGE", 1)
+    monkeypatch.setattr("engagement.overview.LATER", 1)
     sign_in(master)
     page.goto(f"{live_server.url}/engagement/customers/")
     expect(page.locator("#scenarios + div")).to_contain_text("Counted")

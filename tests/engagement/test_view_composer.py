@@ -68,7 +68,7 @@ def test_a_scenario_that_the_tier_does_not_open_is_told_and_not_chosen(client):
 
 def test_a_large_shops_waterfall_arrives_after_the_page(client, master, monkeypatch):
     follow(master.seller, 2)
-    monkeypatch.setattr("engagement.overview.LARGE", 1)
+    monkeypatch.setattr("engagement.overview.LATER", 1)
     page = client.get(f"{NEW}?scenario=followers")
     assert f'hx-get="/engagement/broadcasts/audience/?scenario={scenario().pk}"' in page.text
     assert "reached" not in page.text
@@ -82,7 +82,7 @@ def test_who_would_get_it_twice_is_told_a_large_shop_after_the_page(client, mast
     address, told = f"/engagement/broadcasts/{again.pk}/edit/", "2 of these got the same text"
     assert told in client.get(address).text
 
-    monkeypatch.setattr("engagement.overview.LARGE", 1)
+    monkeypatch.setattr("engagement.overview.LATER", 1)
     page = client.get(address).text
     assert told not in page
     assert 'hx-trigger="load, input' in page

@@ -77,7 +77,7 @@ def test_a_scenario_that_staff_made_since_monday_is_there_at_once(client, master
 
 def test_above_the_limit_the_counts_arrive_after_the_page(client, master, monkeypatch):
     follow(master.seller, 2)
-    monkeypatch.setattr(overview, "LARGE", 1)
+    monkeypatch.setattr(overview, "LATER", 1)
 
     page = client.get(ADDRESS)
     assert room(page, "followers").size is None

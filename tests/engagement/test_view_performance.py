@@ -262,7 +262,7 @@ def test_an_evaluation_that_is_due_and_has_not_run_is_told_with_its_figures(clie
 
 
 def test_how_a_large_shop_stands_today_arrives_after_the_page(client, master, monkeypatch):
-    monkeypatch.setattr("engagement.overview.LARGE", 1)
+    monkeypatch.setattr("engagement.overview.LATER", 1)
     follow(master.seller, 2)
     for address in (SELLER, "/engagement/"):
         page = client.get(address).text
@@ -271,6 +271,7 @@ def test_how_a_large_shop_stands_today_arrives_after_the_page(client, master, mo
 
     today = client.get(f"{SELLER}today/", headers={"HX-Request": "true"}).text
     assert "If Sunday were today" in today
+    assert "as of Wed 18 Nov, 12:00 Manila time" in today
     assert 'id="judged" hx-swap-oob="true"' in today
     sentence = client.get(f"{SELLER}today/?sentence", headers={"HX-Request": "true"}).text
     assert sentence.strip().startswith("If Sunday were today")
