@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Iterator
 
@@ -39,6 +40,7 @@ LATER = {
     "figures": "/home/figures/",
     "counts": "/engagement/customers/rooms/",
     "waterfall": "/engagement/broadcasts/audience/?scenario={scenario}",
+    "rate": "/chat/settings/rate/",
     "today": "/engagement/performance/seller/today/",
 }
 
@@ -48,6 +50,8 @@ def measure(*, contacts: int, ordinary: int, large: int) -> Iterator[Measured]:
     settings.ALLOWED_HOSTS = ["testserver"]
     call_command("collectstatic", interactive=False, verbosity=0)
     shop, giant = shops.make(contacts=contacts, ordinary=ordinary, large=large)
+    gc.collect()
+    gc.freeze()  # as `cem_portal.wsgi` does
     floor_s = _percentile(_client(None), "/sign-in/")
     for suffix, seller, later in (("", shop, WAIT), ("-large", giant, COUNTS)):
         client, parts = _client(seller), _parts(seller)

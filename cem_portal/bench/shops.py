@@ -113,9 +113,9 @@ def make(*, contacts: int, ordinary: int, large: int) -> tuple[Seller, Seller]:
     with connection.cursor() as cursor:
         cursor.execute(ground.BUYERS, [shop.market_id, large])
     _fill(giant, smallest=shop.pk, crowd=crowd, each=crowd * ordinary // large, buyers=large)
-    drafts = ground.open_week([shop, giant], quota=CUSTOMERS)
     for seller in (shop, giant):
         _give_a_past(seller)
+    drafts = ground.open_week([shop, giant], quota=CUSTOMERS)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     for draft in drafts:
@@ -150,7 +150,7 @@ def _give_a_past(seller: Seller) -> None:
         seller=seller, code="v", title="Ten off", discount=10, starts_at=ground.LONG_AGO,
         ends_at=now + timedelta(days=90), quantity=100_000,
     )  # fmt: skip
-    for back in range(1, PAST + 1):
+    for back in range(PAST, 0, -1):
         week = ground.WEEK - timedelta(weeks=back)
         retention.make_room(week)
         _live_a_week(seller, week, at=market.local(ground.NOW - timedelta(weeks=back)), skip=back * 100)
