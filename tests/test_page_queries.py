@@ -40,13 +40,13 @@ QUERIES = {
     "chat-rate": (3, 3),
     "chat-settings": (6, 6),
     "chat-thread": (11, 11),
-    "engagement:audience": (12, 13),
+    "engagement:audience": (11, 12),
     "engagement:broadcast": (13, 13),
     "engagement:cancel": (7, 7),
     "engagement:center": (10, 9),
-    "engagement:compose": (16, 12),
+    "engagement:compose": (15, 12),
     "engagement:customers": (17, 15),
-    "engagement:edit": (20, 12),
+    "engagement:edit": (19, 12),
     "engagement:export": (9, 9),
     "engagement:performance": (5, 5),
     "engagement:performance-broadcasts": (9, 9),
@@ -67,7 +67,8 @@ PARTS_OF_PAGES = {
 # They are sent by forms, change something, and answer with a page above, or with nothing.
 POSTED = {
     "chat-reply", "chat-seen", "buyer-mute-all", "buyer-read", "buyer-write", "buyer-mute-shop", "buyer-click",
-    "buyer-claim", "buyer-report", "engagement:preview", "engagement:wake", "engagement:duplicate", "sign-out",
+    "buyer-claim", "buyer-report", "engagement:preview", "engagement:wake", "engagement:duplicate",
+    "engagement:pause", "engagement:resume", "sign-out",
 }  # fmt: skip
 NOT_OF_SHOPS = {"healthz", "readyz", "metrics", "sign-in"}
 

@@ -197,7 +197,7 @@ class HotQueries(TestCase):
             lambda: audience.waterfall,
             "engagement_recipient",
             weeks=[WEEK],
-            index="recipient_once_per_broadcast",
+            index=f"{BY_BROADCAST} recipient_once_per_broadcast",
         )
         assert "customers_contact_pkey" in plans[0].indexes()
 
