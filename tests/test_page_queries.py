@@ -70,7 +70,7 @@ POSTED = {
     "buyer-claim", "buyer-report", "engagement:preview", "engagement:wake", "engagement:duplicate",
     "engagement:pause", "engagement:resume", "sign-out",
 }  # fmt: skip
-NOT_OF_SHOPS = {"healthz", "readyz", "metrics", "sign-in"}
+NOT_OF_SHOPS = {"healthz", "readyz", "metrics", "sign-in", "foreign-receipts"}
 
 
 def names(patterns=None, prefix=""):
