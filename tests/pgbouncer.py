@@ -16,10 +16,10 @@ from pathlib import Path
 
 import psycopg
 
+from cem_portal.chaos.rabbitmq import find_port
 from cem_portal.embedded import OWNER
 from cem_portal.ground import choose_ground
 from cem_portal.processes import start_server, stop_server, wait_until
-from tests.rabbitmq import find_port
 
 PROGRAM = shutil.which("pgbouncer") or "/usr/sbin/pgbouncer"
 MISSING = "There is no PgBouncer on this machine: apt-get install pgbouncer"

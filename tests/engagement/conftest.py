@@ -3,11 +3,11 @@
 import pytest
 import time_machine
 
+from cem_portal.chaos.recording_chat import RecordingChat
 from eligibility.models import Tier
 from tests.engagement.foreign import shorten_leases
 from tests.engagement.pages import sign_in
 from tests.factories import NOW
-from tests.recording_chat import RecordingChat
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import time
 import pytest
 from django.db.models.functions import Now
 
+from cem_portal.chaos.recording_chat import TOKEN
 from chat.gateways.over_http import HttpGateway
 from engagement import doorbell, failpoints
 from engagement.models import Batch, Broadcast
@@ -17,7 +18,6 @@ from tests.engagement.foreign import (
     work,
     work_until,
 )
-from tests.recording_chat import TOKEN
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("chat", "small_batches")]
 PLACES = (

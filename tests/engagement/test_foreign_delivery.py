@@ -12,6 +12,7 @@ import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from cem_portal.chaos.recording_chat import SENDING, TELLING
 from chat.gateways.directory import gateway_named
 from chat.gateways.over_http import HttpGateway
 from chat.gateways.protocol import Answer, Fate
@@ -32,7 +33,6 @@ from tests.engagement.foreign import (
 )
 from tests.engagement.test_races import race
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
-from tests.recording_chat import SENDING, TELLING
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("chat", "small_batches")]
 

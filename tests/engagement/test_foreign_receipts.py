@@ -10,6 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from cem_portal.chaos.recording_chat import RECEIPTS_SECRET
 from chat.gateways import signature
 from chat.models import Message, WaitingReceipts
 from customers.models import Contact
@@ -18,7 +19,6 @@ from engagement.models import Recipient
 from engagement.weekly_review import read_rates
 from tests.engagement.foreign import launch_abroad, work, work_until, work_until_ended
 from tests.factories import WEEK
-from tests.recording_chat import RECEIPTS_SECRET
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ADDRESS = "/chats/acme/receipts"

@@ -13,10 +13,10 @@ from django.conf import settings
 from django.db import connection
 from kombu import Connection
 
+from cem_portal.chaos.rabbitmq import MISSING, RabbitMQ, find_port, is_installed
 from chat.models import Message
 from engagement import broadcasting
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
-from tests.rabbitmq import MISSING, RabbitMQ, find_port, is_installed
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -1,10 +1,9 @@
-"""A RabbitMQ of the tests' own, where the machine has one installed: a node with its own name, folder and ports.
+"""A RabbitMQ of our own to break, where the machine has one installed: a node with its own name, folder and ports.
 
 It listens on loopback only and keeps its data in its folder. `kill` ends it as `kill -9` does; `start` brings
 it back on the same folder and port, with what its quorum queues hold.
 """
 
-import os
 import signal
 import socket
 import subprocess
@@ -33,9 +32,9 @@ def find_port() -> int:
 class RabbitMQ:
     """One node; `url` names it as CELERY_BROKER_URL does."""
 
-    def __init__(self, folder: Path, *, address: str = "127.0.0.1") -> None:
+    def __init__(self, folder: Path, *, address: str = "127.0.0.1", port: int = 0) -> None:
         self.folder, self.address = folder, address
-        self.port, self.distribution, self.names = find_port(), find_port(), find_port()
+        self.port, self.distribution, self.names = port or find_port(), find_port(), find_port()
         self.node = f"cem{self.port}@localhost"
         self.log = folder / "rabbitmq.log"
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -89,6 +88,10 @@ class RabbitMQ:
         done = subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=True)
         return done.stdout
 
+    def knows(self, queues: set[str]) -> bool:
+        """Whether all these queues were declared."""
+        return queues <= set(self.control("list_queues", "name", "--no-table-headers").split())
+
     def signal(self, sign: signal.Signals) -> None:
         """Send a signal to the node itself, past the script that started it."""
         for process in psutil.Process(self.processes[-1].pid).children(recursive=True):
@@ -97,8 +100,9 @@ class RabbitMQ:
 
     def kill(self) -> None:
         for process in self.processes:
-            for child in psutil.Process(process.pid).children(recursive=True):
-                with suppress(ProcessLookupError):  # it ended with the one before it
-                    os.kill(child.pid, signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):
+                for child in psutil.Process(process.pid).children(recursive=True):
+                    with suppress(psutil.NoSuchProcess):  # it ended with its parent
+                        child.kill()
             stop_server(process, signals=(signal.SIGKILL,))
         self.processes = []

@@ -1,4 +1,4 @@
-"""A foreign chat for tests: a real HTTP server in a process of its own, which keeps what it delivered.
+"""A foreign chat to break things with: a real HTTP server in a process of its own, which keeps what it delivered.
 
 It speaks what `chat.gateways.over_http` describes, with the credential "secret", and misbehaves as planned:
 
@@ -9,6 +9,8 @@ It speaks what `chat.gateways.over_http` describes, with the credential "secret"
     chat.plan(forgets=True)             it delivers a key as often as it is asked to
     chat.plan(honours_not_after=False)  it delivers a request however late
     chat.report(url, [{"key", "kind", "at"}])  it tells the portal of what it delivered, as badly as it can (`REPORTING`)
+    chat.plan(sending=["lose"])         what a storm does to requests to send; `telling` to questions
+    chat.plan(anew=True)                forget everything, all plans too
 
 `chat.truth()` has what was delivered, in order, and every key's fate. Nothing here imports the portal.
 """
@@ -23,8 +25,10 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -46,27 +50,31 @@ TELLING = ("lose", "late", "error", "half-answer", "twice", "contradict", "garba
 class Chat:
     """What the chat knows: fates by key, and the deliveries in their order."""
 
-    def __init__(self):
-        self.lock = threading.Lock()
-        self.fates = {}
-        self.deliveries = []
-        self.asked = []  # the paths of the requests, in order
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
         self.under_way = 0  # requests that may still deliver something
-        self.planned = {"messages": [], "fates": []}
-        self.tells = {}
+        self.begin()
+
+    def begin(self) -> None:
+        self.fates: dict[str, str] = {}
+        self.deliveries: list[dict[str, Any]] = []
+        self.asked: list[str] = []  # the paths of the requests, in order
+        self.planned: dict[str, list[str]] = {"messages": [], "fates": []}
+        self.tells: dict[str, str] = {}
         self.storm, self.random = 0.0, random.Random(0)
+        self.sending, self.telling = list(SENDING), list(TELLING)
         self.forgets, self.honours_not_after = False, True
 
-    def fault_of(self, path):
+    def fault_of(self, path: str) -> str:
         with self.lock:
             self.asked.append(path)
             if self.planned[path]:
                 return self.planned[path].pop(0)
             if self.random.random() < self.storm:
-                return self.random.choice(SENDING if path == "messages" else TELLING)
+                return self.random.choice(self.sending if path == "messages" else self.telling)
             return ""
 
-    def take(self, messages, not_after):
+    def take(self, messages: list[dict[str, Any]], not_after: datetime) -> list[dict[str, Any]]:
         """Deliver what is new, and answer each key as it stands."""
         with self.lock:
             if self.honours_not_after and datetime.now(UTC) > not_after:
@@ -80,7 +88,7 @@ class Chat:
                     self.deliveries.append(message | {"at": datetime.now(UTC).isoformat()})
             return [self.tell(message["key"]) for message in messages]
 
-    def tell(self, key):
+    def tell(self, key: str) -> dict[str, Any]:
         fate = self.fates.get(key, "absent")
         if fate == "told-later":  # it is delivered; the first answer does not say so
             self.fates[key] = "sent"
@@ -92,12 +100,12 @@ class Chat:
 class Reporter:
     """Tells the portal what customers did, until it has kept all of it."""
 
-    def __init__(self, address, secret, random):
+    def __init__(self, address: str, secret: str, random: random.Random) -> None:
         self.address, self.secret, self.random = address, secret, random
-        self.answers = []  # [fault, status, answer], in order
-        self.lost = []
+        self.answers: list[list[Any]] = []  # [fault, status, answer], in order
+        self.lost: list[list[dict[str, Any]]] = []
 
-    def report(self, receipts, at_once):
+    def report(self, receipts: list[dict[str, Any]], at_once: int) -> list[list[Any]]:
         told = list(receipts)
         self.random.shuffle(told)
         for start in range(0, len(told), at_once):
@@ -111,7 +119,7 @@ class Reporter:
             self.tell(part, "lost")
         return self.answers
 
-    def tell(self, receipts, fault):
+    def tell(self, receipts: list[dict[str, Any]], fault: str) -> None:
         body = json.dumps({"receipts": receipts}).encode()
         if fault == "stale":
             self.call(body, fault, age=3600)
@@ -125,7 +133,9 @@ class Reporter:
             self.call(body, fault)
         self.call(body, fault)
 
-    def call(self, body, fault, *, age=0, secret=None, reads=True):
+    def call(
+        self, body: bytes, fault: str, *, age: int = 0, secret: str | None = None, reads: bool = True
+    ) -> None:
         timestamp = str(int(time.time()) - age)
         signed = timestamp.encode() + b"." + body
         signature = hmac.new((secret or self.secret).encode(), signed, hashlib.sha256).hexdigest()
@@ -143,7 +153,7 @@ class Reporter:
 class Handler(BaseHTTPRequestHandler):
     chat: Chat
 
-    def do_GET(self):
+    def do_GET(self) -> None:
         chat = self.chat
         with chat.lock:
             fates = {key: "sent" if fate == "told-later" else fate for key, fate in chat.fates.items()}
@@ -156,7 +166,7 @@ class Handler(BaseHTTPRequestHandler):
                 }
             )
 
-    def do_POST(self):
+    def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         path = self.path.rsplit("/", 1)[1]
         if path == "plan":
@@ -180,7 +190,7 @@ class Handler(BaseHTTPRequestHandler):
             with self.chat.lock:
                 self.chat.under_way -= 1
 
-    def send_messages(self, body, fault):
+    def send_messages(self, body: dict[str, Any], fault: str) -> None:
         messages, not_after = body["messages"], datetime.fromisoformat(body["not_after"])
         match fault:
             case "drop":
@@ -206,7 +216,7 @@ class Handler(BaseHTTPRequestHandler):
         self.misbehave(self.chat.take(messages, not_after), fault)
         return None
 
-    def tell_fates(self, body, fault):
+    def tell_fates(self, body: dict[str, Any], fault: str) -> None:
         if fault == "busy":
             return self.answer({}, status=429)
         with self.chat.lock:
@@ -214,8 +224,8 @@ class Handler(BaseHTTPRequestHandler):
         self.misbehave(results, fault)
         return None
 
-    def misbehave(self, results, fault):
-        answer = {"results": results}
+    def misbehave(self, results: list[dict[str, Any]], fault: str) -> None:
+        answer: object = {"results": results}
         match fault:
             case "lose":
                 return self.hang_up()
@@ -234,92 +244,119 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(answer, trickle=fault == "trickle")
         return None
 
-    def answer(self, answer, *, status=200, trickle=False):
+    def answer(self, answer: object, *, status: int = 200, trickle: bool = False) -> None:
         data = json.dumps(answer).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        for byte in data if trickle else [data]:
-            self.wfile.write(bytes([byte]) if trickle else byte)
+        pieces = [bytes([byte]) for byte in data] if trickle else [data]
+        for piece in pieces:
+            self.wfile.write(piece)
             if trickle:
                 time.sleep(0.05)
 
-    def hang_up(self):
+    def hang_up(self) -> None:
         self.close_connection = True
         self.connection.close()
 
-    def change_plan(self, body):
+    def change_plan(self, body: dict[str, Any]) -> None:
         chat = self.chat
         with chat.lock:
+            if body.get("anew"):
+                chat.begin()
             for path in ("messages", "fates"):
                 chat.planned[path] += body.get(path, [])
             chat.tells |= body.get("tells", {})
             chat.storm = body.get("storm", chat.storm)
+            chat.sending = body.get("sending", chat.sending)
+            chat.telling = body.get("telling", chat.telling)
             if "seed" in body:
                 chat.random.seed(body["seed"])
             chat.forgets = body.get("forgets", chat.forgets)
             chat.honours_not_after = body.get("honours_not_after", chat.honours_not_after)
         self.answer({})
 
-    def log_message(self, *arguments):
+    def log_message(self, *arguments: object) -> None:
         """Nothing: the truth is asked for."""
 
 
 class RecordingChat:
-    """The chat's process, as a test holds it."""
+    """The chat's process, as whoever asks it holds it. It ends with who started it."""
 
-    def __init__(self):
+    def __init__(self, *, address: str = "127.0.0.1") -> None:
+        self.address = address
         self.process = subprocess.Popen(
-            [sys.executable, __file__], stdout=subprocess.PIPE, start_new_session=True, text=True
+            [sys.executable, "-P", __file__, address],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,
+            text=True,
         )
+        assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
 
     @property
-    def url(self):
-        return f"http://127.0.0.1:{self.port}/v1"
+    def url(self) -> str:
+        return f"http://{self.address}:{self.port}/v1"
 
-    def settings(self, **changes):
+    def settings(self, **changes: object) -> dict[str, Any]:
         """As `settings.CHAT_GATEWAYS` describes it."""
         return {
             "url": self.url, "token": TOKEN, "timeout": 0.5, "at_once": 2, "observes_reads": True,
             "receipts_secret": RECEIPTS_SECRET,
         } | changes  # fmt: skip
 
-    def plan(self, *messages, fates=(), **changes):
+    def plan(self, *messages: str, fates: Sequence[str] = (), **changes: object) -> None:
         body = {"messages": list(messages), "fates": list(fates)} | changes
         urlopen(Request(f"{self.url}/plan", json.dumps(body).encode(), method="POST"), timeout=10).close()
 
-    def truth(self):
+    def truth(self) -> dict[str, Any]:
         with urlopen(f"{self.url}/truth", timeout=10) as response:
-            return json.load(response)
+            told: dict[str, Any] = json.load(response)
+        return told
 
-    def report(self, address, receipts, *, seed=0, at_once=3, secret=RECEIPTS_SECRET):
+    def report(
+        self,
+        address: str,
+        receipts: Sequence[Mapping[str, Any]],
+        *,
+        seed: int = 0,
+        at_once: int = 3,
+        secret: str = RECEIPTS_SECRET,
+    ) -> list[list[Any]]:
         """Let the chat tell receipts to an address; returns what was answered: [fault, status, answer]."""
         body = {
             "address": address, "receipts": receipts, "seed": seed, "at_once": at_once, "secret": secret,
         }  # fmt: skip
         asked = Request(f"{self.url}/report", json.dumps(body).encode(), method="POST")
         with urlopen(asked, timeout=60) as response:
-            return json.load(response)
+            answers: list[list[Any]] = json.load(response)
+        return answers
 
-    def wait_until_asked(self, times, *, seconds=30):
+    def truth_at_rest(self) -> dict[str, Any]:
+        """The truth once nothing is under way in the chat any more."""
+        while (told := self.truth())["under_way"]:
+            time.sleep(0.02)
+        return told
+
+    def wait_until_asked(self, times: int, *, seconds: float = 30) -> None:
         until = time.monotonic() + seconds
         while len(self.truth()["asked"]) < times:
             assert time.monotonic() < until, f"not asked {times} times within {seconds} s"
             time.sleep(0.02)
 
-    def stop(self):
+    def stop(self) -> None:
         self.process.kill()
-        self.process.wait()
-        self.process.stdout.close()
+        self.process.communicate()
 
 
-def serve():
+def serve() -> None:
     Handler.chat = Chat()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((sys.argv[1], 0), Handler)
     server.daemon_threads = True
     print(server.server_address[1], flush=True)
-    server.serve_forever()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    sys.stdin.read()  # until who started it has ended
 
 
 if __name__ == "__main__":
