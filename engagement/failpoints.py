@@ -20,10 +20,11 @@ BATCH_CLAIMED = "batch-claimed"
 CHAT_ANSWERED = "chat-answered"
 CHAT_TOLD_FATES = "chat-told-fates"
 FATES_WRITTEN = "fates-written"
-# before and after a launch's commit, before a settlement's
+# before and after a launch's commit, and a settlement's
 LAUNCH_WRITTEN = "launch-written"
 LAUNCH_COMMITTED = "launch-committed"
 SETTLEMENT_WRITTEN = "settlement-written"
+SETTLEMENT_COMMITTED = "settlement-committed"
 
 
 def reach(place: str) -> None:

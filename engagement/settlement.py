@@ -111,6 +111,7 @@ def settle_ended(*, now: datetime) -> int:
         broadcast = Broadcast(pk=pk, seller_id=seller_id)
         with about(broadcast=pk, seller=seller_id):
             settled += _end(broadcast, now=now) if is_whole else settle(broadcast, now=now)
+            failpoints.reach(failpoints.SETTLEMENT_COMMITTED)
     return settled
 
 
