@@ -7,10 +7,11 @@ from typing import Any
 from celery import Celery, signals
 from django.conf import settings
 
-from cem_portal import logs
+from cem_portal import logs, unrung
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "cem_portal.settings")
 
+unrung.keep_workers_alive()
 app = Celery("cem_portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
