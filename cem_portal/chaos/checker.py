@@ -5,13 +5,15 @@ It counts for itself what stands in the tables, and asks `engagement.books` whet
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.db import connection
 
-from engagement import books
-from engagement.models import Broadcast
+from engagement import books, handover
+from engagement.models import Broadcast, Recipient
 
 # selected by a broadcast that was admitted, with neither a message nor a reason why there is none
 NO_FATE = """
@@ -66,7 +68,7 @@ FROM (
     SELECT recipient.buyer_id, count(*) AS messages
     FROM engagement_recipient AS recipient
     JOIN engagement_broadcast AS broadcast ON broadcast.id = recipient.broadcast_id
-    WHERE recipient.outcome IS NULL OR broadcast.ended_at IS NULL
+    WHERE recipient.outcome IS NULL OR recipient.outcome = 'unknown' OR broadcast.ended_at IS NULL
     GROUP BY recipient.buyer_id
 ) AS counted
 FULL JOIN engagement_buyerload AS load ON load.buyer_id = counted.buyer_id
@@ -113,6 +115,21 @@ def check(acknowledged: Iterable[int]) -> Findings:
     found.ledger_off = len(off) + _count(OVERSOLD) + _count(LOADS)
     found.notes = [str(discrepancy) for discrepancy in off[:5]]
     return found
+
+
+def check_abroad(found: Findings, truth: Mapping[str, Any]) -> None:
+    """Compare what was booked as delivered with what the recording chat really delivered (`truth`)."""
+    chosen = Recipient.objects.filter(outcome__isnull=True).select_related("buyer")
+    booked = {
+        handover.key_of(broadcast, recipient.rank)
+        for broadcast in Broadcast.objects.exclude(gateway="").select_related("seller__market")
+        for recipient in chosen.filter(broadcast_id=broadcast.pk)
+    }
+    delivered = [message["key"] for message in truth["deliveries"]]
+    told = Counter((message["key"].split("-")[1], message["buyer"]) for message in truth["deliveries"])
+    found.lost += len(booked - set(delivered))
+    found.unexpected += len(set(delivered) - booked)
+    found.duplicates += sum(times - 1 for times in told.values())
 
 
 def _count(sql: str) -> int:

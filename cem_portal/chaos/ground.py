@@ -1,4 +1,7 @@
-"""A marketplace for the faults to happen to: shops that share their customers, in the week that is in force."""
+"""A marketplace for the faults to happen to: shops that share their customers, in the week that is in force.
+
+Some shops belong to a market whose messages a foreign chat carries.
+"""
 
 from __future__ import annotations
 
@@ -14,25 +17,44 @@ from eligibility.models import Metrics, Policy
 from engagement import weekly_review
 from engagement.models import Broadcast
 from quotas.models import Allowance, Scenario
-from sellers.models import Market, Seller
+from sellers.models import ChatUser, Market, Seller
 
+FOREIGN = "acme"  # the foreign chat's name
 LONG_AGO = datetime(2016, 1, 1, tzinfo=UTC)
 MANY = 10_000  # of a cap that is not what is tried
 
 
-def make(*, shops: int, customers: int, each: int) -> list[Broadcast]:
-    """`shops` eligible shops with the same `customers`, and `each` drafts a shop.
+def make(*, shops: int, abroad: int, customers: int, each: int) -> list[Broadcast]:
+    """`shops` eligible shops with the same `customers`, `abroad` more in a foreign chat's market, and `each` drafts
+    a shop.
 
     The week is opened by the portal's own jobs. The quota is every customer once: a shop's second
     broadcast of a scenario charges nothing, and is refunded nothing while the first holds (D12).
     """
     clear()
-    sellers = open_shops(open_market("chaos"), shops=shops, base=customers)
+    sellers: list[Seller] = []
+    for code, count, gateway in (("chaos", shops, ""), ("abroad", abroad, FOREIGN)):
+        if count:
+            market = open_market(code, chat_gateway=gateway)
+            opened = open_shops(market, shops=count, base=customers)
+            meet(opened, customers=customers)
+            sellers += opened
     while weekly_review.run_due(now=timezone.now()):
         pass
+    ChatUser.objects.bulk_create(
+        ChatUser(username=seller.code, seller=seller, is_master=True) for seller in sellers
+    )
+    drafts = [draft(seller) for seller in sellers for _ in range(each)]
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE customers_buyer, customers_contact")
+    return drafts
+
+
+def meet(sellers: list[Seller], *, customers: int) -> None:
+    """Customers who follow all of these shops, which are of one market."""
     market = sellers[0].market
     buyers = Buyer.objects.bulk_create(
-        Buyer(market=market, code=f"b{n}", name=f"Buyer {n}") for n in range(customers)
+        Buyer(market=market, code=f"{market.code}-b{n}", name=f"Buyer {n}") for n in range(customers)
     )
     followed: list[object] = [timezone.now() - timedelta(days=40)]
     Contact.objects.bulk_create(
@@ -43,15 +65,15 @@ def make(*, shops: int, customers: int, each: int) -> list[Broadcast]:
         ),
         batch_size=5_000,
     )
-    drafts = [draft(seller) for seller in sellers for _ in range(each)]
-    with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")
-    return drafts
 
 
-def open_market(code: str, *, time_zone: str = "Asia/Manila", **policy: object) -> Market:
+def open_market(
+    code: str, *, time_zone: str = "Asia/Manila", chat_gateway: str = "", **policy: object
+) -> Market:
     """A market without quiet hours and with caps that nobody meets."""
-    market = Market.objects.create(code=code, name=code.title(), time_zone=time_zone, currency="PHP")
+    market = Market.objects.create(
+        code=code, name=code.title(), time_zone=time_zone, currency="PHP", chat_gateway=chat_gateway
+    )
     Policy.objects.create(
         market=market,
         effective_from=LONG_AGO,

@@ -7,25 +7,24 @@ portal imports this module.
 from __future__ import annotations
 
 import inspect
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from datetime import datetime
-from functools import partial
+from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from celery import current_app
-from django.db import connection, transaction
+from django.db import connection, connections, transaction
+from django.utils import timezone
 
 from cem_portal.bench.ground import clear
+from chat.gateways.protocol import Answer, Fate
+from chat.partitions import monday_of
 from eligibility import calendar
 from eligibility.models import Job
-from engagement import broadcasting, delivery, doorbell
-from quotas import growth, ledger
-from quotas.models import LedgerEntry, Quota
-from sellers.models import Seller, SellerQuerySet
-
-LOOK_SECONDS = 0.01  # between a look and the write that rests on it
+from engagement import broadcasting, delivery, doorbell, foreign_delivery, handover, leases, weekly_review
+from engagement.models import Broadcast
+from sellers.models import SellerQuerySet
 
 
 @contextmanager
@@ -68,8 +67,61 @@ def without_batch_transaction() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_fencing() -> Iterator[None]:
+    """What a worker learnt is written whoever holds the batch by now."""
+    with replaced(leases, "still_held", lambda hold: {}):
+        yield
+
+
+@contextmanager
+def without_same_key() -> Iterator[None]:
+    """Each attempt at a message has a key of its own."""
+    key_of, attempts = handover.key_of, count()
+
+    def key_of_attempt(broadcast: Broadcast, rank: int) -> str:
+        before, rank_again = key_of(broadcast, rank).rsplit("-", 1)
+        return f"{before}.{next(attempts)}-{rank_again}"
+
+    with replaced(handover, "key_of", key_of_attempt):
+        yield
+
+
+@contextmanager
+def without_asking() -> Iterator[None]:
+    """Whoever takes a batch over sends it again, as if the chat had said that it never took it."""
+
+    def send_again(parcel: handover.Parcel, gateway: object) -> handover.Parcel | None:
+        never = dict.fromkeys(parcel.questions, Answer(Fate.ABSENT))
+        return handover.record(parcel.hold, never, now=timezone.now())
+
+    with replaced(foreign_delivery, "_ask", send_again):
+        yield
+
+
+@contextmanager
+def without_idle_limit() -> Iterator[None]:
+    """The database waits for ever for a client that is silent in a transaction."""
+    with replaced_item(connections["default"].settings_dict["OPTIONS"], "options", ""):
+        yield
+
+
+@contextmanager
+def replaced_item(where: dict[str, Any], name: str, instead: object) -> Iterator[None]:
+    before = where[name]
+    where[name] = instead
+    try:
+        yield
+    finally:
+        where[name] = before
+
+
 IN_A_WORKER: dict[str, Callable[[], AbstractContextManager[None]]] = {
-    "batch-transaction": without_batch_transaction
+    "batch-transaction": without_batch_transaction,
+    "fencing": without_fencing,
+    "same-key": without_same_key,
+    "asking": without_asking,
+    "idle-limit": without_idle_limit,
 }
 
 
@@ -101,7 +153,9 @@ def without_bell_patience() -> Iterator[None]:
 
 
 def _ring_however_long(*_: object, **__: object) -> bool:
-    for_ever = {"socket_timeout": None, "socket_connect_timeout": None}
+    for_ever = dict.fromkeys(
+        ("socket_timeout", "socket_connect_timeout", "connect_timeout", "read_timeout", "write_timeout")
+    )
     with current_app.connection_for_write(transport_options=for_ever) as broker:
         current_app.send_task("engagement.tasks.deliver", connection=broker, ignore_result=True)
     return True
@@ -128,6 +182,26 @@ def without_claim() -> Iterator[None]:
 
 
 @contextmanager
+def without_week_of_the_row() -> Iterator[None]:
+    """A weekly job takes its week from the clock."""
+    times, run = [datetime.now(UTC)], weekly_review.run_due
+    claim = calendar.claim
+
+    def note_the_time(*, now: datetime) -> int:
+        times.append(now)
+        return run(now=now)
+
+    def claim_by_the_clock(job: Job) -> Job | None:
+        claimed = claim(job)
+        if claimed is not None:
+            claimed.week = monday_of(claimed.market.day(times[-1]))
+        return claimed
+
+    with replaced(weekly_review, "run_due", note_the_time), replaced(calendar, "claim", claim_by_the_clock):
+        yield
+
+
+@contextmanager
 def without_catching_up() -> Iterator[None]:
     """A tick knows what falls due in its own minute, as a crontab does, and no rows of what is undone."""
     due = calendar.due
@@ -137,44 +211,3 @@ def without_catching_up() -> Iterator[None]:
 
     with replaced(calendar, "due", due_now):
         yield
-
-
-@contextmanager
-def without_conditional_updates() -> Iterator[None]:
-    """The ledger looks first and writes what it looked at; no lock and no constraint stands behind it."""
-    with ExitStack() as stack:
-        stack.enter_context(without_constraint("quotas_quota", "quota_used_within_limit"))
-        stack.enter_context(replaced(ledger, "charge", partial(_move_unguarded, kind="charge")))
-        stack.enter_context(replaced(ledger, "refund", partial(_move_unguarded, kind="refund")))
-        stack.enter_context(replaced(ledger, "adjust", _adjust_unguarded))
-        stack.enter_context(replaced(SellerQuerySet, "locked", _look_up_seller))
-        stack.enter_context(replaced(broadcasting, "quota_of_week", _quota_unlocked))
-        yield
-
-
-def _look_up_seller(sellers: SellerQuerySet, pk: int) -> Seller:
-    return sellers.select_related("market").get(pk=pk)
-
-
-def _quota_unlocked(*arguments: Any, **more: Any) -> Quota | None:
-    return growth.quota_of_week(*arguments, **(more | {"lock": False}))
-
-
-@transaction.atomic
-def _move_unguarded(quota: Quota, *, customers: int, reference: str, at: datetime, kind: str) -> None:
-    if customers == 0:
-        return
-    used = Quota.objects.get(pk=quota.pk).used
-    time.sleep(LOOK_SECONDS)
-    Quota.objects.filter(pk=quota.pk).update(
-        used=max(0, used + (customers if kind == "charge" else -customers))
-    )
-    LedgerEntry.objects.create(quota=quota, kind=kind, amount=customers, reference=reference, at=at)
-
-
-@transaction.atomic
-def _adjust_unguarded(quota: Quota, *, change: int, reason: str, by: Any, at: datetime) -> None:
-    limit = Quota.objects.get(pk=quota.pk).limit
-    time.sleep(LOOK_SECONDS)
-    Quota.objects.filter(pk=quota.pk).update(limit=max(0, limit + change))
-    LedgerEntry.objects.create(quota=quota, kind="adjust", amount=change, reason=reason, by=by, at=at)

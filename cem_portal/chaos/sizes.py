@@ -10,12 +10,14 @@ class Size:
     """How much goes on while a fault strikes, and how often it does."""
 
     shops: int
-    customers: int  # of each shop: the shops share them
+    abroad: int  # shops whose messages a foreign chat carries
+    customers: int  # of each shop: the shops of a market share them
     each: int  # broadcasts a shop
     batch: int
     deaths: int  # of worker processes, at all failpoints together
     crashes: int  # of whole workers
     hits: int  # on PostgreSQL
+    requests: int  # while the broker is away
     charges: int  # races for the last of a quota
     paths: int  # rounds of races between every two paths
     clients: int  # of each race
@@ -23,28 +25,32 @@ class Size:
 
 
 QUICK = Size(
-    shops=3,
-    customers=120,
+    shops=2,
+    abroad=1,
+    customers=48,
     each=2,
-    batch=15,
-    deaths=7,
+    batch=12,
+    deaths=12,
     crashes=1,
-    hits=2,
+    hits=3,
+    requests=8,
     charges=4,
     paths=1,
     clients=8,
     weeks=14,
 )
 WHOLE = Size(
-    shops=10,
-    customers=1000,
+    shops=8,
+    abroad=2,
+    customers=500,
     each=2,
     batch=100,
-    deaths=50,
-    crashes=10,
+    deaths=60,
+    crashes=5,
     hits=10,
+    requests=40,
     charges=200,
-    paths=4,
+    paths=2,
     clients=32,
-    weeks=104,
+    weeks=56,
 )

@@ -1,124 +1,104 @@
-"""The servers, the worker, beat's sweeps and the sellers' clicks: all that a fault may strike."""
+"""The servers, the workers, beat's sweeps and the foreign chat: all that a fault may strike."""
 
 from __future__ import annotations
 
-import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import psycopg
 from celery import current_app
-from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, connections
-from django.utils import timezone
 
 from cem_portal.chaos import ground
+from cem_portal.chaos.brokers import Broker
+from cem_portal.chaos.checker import Findings, check, check_abroad
+from cem_portal.chaos.clicks import Clicks
+from cem_portal.chaos.crew import Crew, wait_for
+from cem_portal.chaos.recording_chat import RecordingChat
 from cem_portal.chaos.sizes import Size
-from cem_portal.embedded import POSTGRES_SETTINGS, EmbeddedPostgres, EmbeddedValkey
+from cem_portal.embedded import POSTGRES_SETTINGS, EmbeddedPostgres
 from cem_portal.processes import stop_server
-from engagement import broadcasting, doorbell
-from engagement.entitlement import Refused
+from engagement import doorbell
 from engagement.models import Batch, Broadcast
 
+DEADLINE_SECONDS = 180.0
 STALLED_SECONDS = 30.0  # nothing has moved for so long: nothing will
 # Without a guard much stalls for good: that is seen after some multiple of the longest standstill with it.
 STANDSTILLS = 2.5
-LEAST_STALLED_SECONDS = 4.0
-SWEEP_SECONDS = 0.5
-START_SECONDS = 60.0
+LEAST_STALLED_SECONDS = 2.5
+LONGER = 1.2  # times what it took with its guard, a control may go on; it is cut short then
+SWEEP_SECONDS = 0.3
 
 
 @dataclass
 class Stage:
-    """One marketplace with its servers; `without` and `sweeps` are what a control takes away."""
+    """One marketplace with its servers; `sweeps` is what some controls take away."""
 
     folder: Path
     postgres: EmbeddedPostgres
-    valkey: EmbeddedValkey
+    broker: Broker
+    chat: RecordingChat
+    crew: Crew
     size: Size
     chance: random.Random
-    without: str = ""
     sweeps: bool = True
-    worker: subprocess.Popen[bytes] | None = None
-    lacks: str = ""  # which guard the worker that is there was started without
     drafts: list[Broadcast] = field(default_factory=list)
-    acknowledged: set[int] = field(default_factory=set)
-    rung: list[float] = field(default_factory=list)  # seconds that a click waited for the bell
-    surprises: list[str] = field(default_factory=list)  # errors that nobody foresaw
-    told: list[str] = field(default_factory=list)  # what a click was told when the database was away
+    clicks: Clicks = field(default_factory=Clicks)
     patience: float = STALLED_SECONDS
     standstill: float = 0.0  # the longest so far while something was under way
+    deadline: float = DEADLINE_SECONDS  # of all that is under way together
+    cut_short: bool = False
+    waited: float = 0.0  # the longest wait so far for all to end
+    ordinary: list[float] = field(default_factory=list)  # seconds of requests while all was well
 
     @property
-    def deaths(self) -> Path:
-        """The folder that tells workers where to die."""
-        return self.folder / "deaths"
+    def surprises(self) -> list[str]:
+        return self.clicks.surprises
 
     @property
-    def rest(self) -> Path:
-        """The file that says how long a batch rests in mid-delivery."""
-        return self.folder / "rest"
+    def own(self) -> list[Broadcast]:
+        """The drafts of the shops whose messages our own chat carries."""
+        return [draft for draft in self.drafts if not draft.seller.market.chat_gateway]
 
-    def prepare(self, *, patience: float = STALLED_SECONDS) -> None:
-        """An empty marketplace with fresh drafts; all servers up, nobody at work."""
-        self.patience, self.standstill = patience, 0.0
-        self.acknowledged, self.rung, self.surprises, self.told = set(), [], [], []
-        self.deaths.mkdir(exist_ok=True)
-        for token in self.deaths.iterdir():
+    @property
+    def abroad(self) -> list[Broadcast]:
+        """And of those whose messages the foreign chat carries."""
+        return [draft for draft in self.drafts if draft.seller.market.chat_gateway]
+
+    def prepare(self, *, control: bool = False, bare: bool = False) -> None:
+        """An empty marketplace with fresh drafts; all servers up, nobody at work. `bare`: with nothing in it.
+
+        A control is given up when nothing moves, or when it takes much longer than the same did with its guard.
+        """
+        if control:
+            self.patience = max(LEAST_STALLED_SECONDS, STANDSTILLS * self.standstill)
+            self.deadline = max(2 * LEAST_STALLED_SECONDS, LONGER * self.waited)
+        else:
+            self.patience, self.deadline = STALLED_SECONDS, DEADLINE_SECONDS
+            self.ordinary = []
+        self.standstill = self.waited = 0.0
+        self.cut_short = False
+        self.clicks = Clicks()
+        for token in self.crew.deaths.iterdir():
             token.unlink()
         doorbell._silent_until = 0.0
-        self.drafts = ground.make(shops=self.size.shops, customers=self.size.customers, each=self.size.each)
-        self.chance.shuffle(self.drafts)
-
-    # --- workers and beat ------------------------------------------------------------------
+        self.chat.plan(anew=True)
+        self.drafts = []
+        if not bare:
+            size = self.size
+            self.drafts = ground.make(
+                shops=size.shops, abroad=size.abroad, customers=size.customers, each=size.each
+            )
+            self.chance.shuffle(self.drafts)
 
     def start_worker(self, *, rest: float = 0.0) -> None:
-        """Start a worker of two processes and wait until it listens; one like it that is there will do."""
-        self.rest.write_text(str(rest))
-        if self.worker is not None and self.worker.poll() is None and self.lacks == self.without:
-            return
-        self.kill_worker()
-        self.lacks = self.without
-        ready = self.folder / "ready"
-        ready.unlink(missing_ok=True)
-        program = [sys.executable, "-m", "celery", "-A", "cem_portal.chaos.worker", "worker"]
-        quiet = ["--loglevel=WARNING", "--without-gossip", "--without-mingle", "--concurrency=2"]
-        own = {"CHAOS_WITHOUT": self.without, "CHAOS_REST": str(self.rest), "CHAOS_READY": str(ready)}
-        die = {"DEBUG": "1", "FAILPOINTS": str(self.deaths), "PORTAL_PROCESS": "worker"}
-        with (self.folder / "worker.log").open("ab") as output:
-            self.worker = subprocess.Popen(
-                program + quiet,
-                cwd=settings.BASE_DIR,
-                env=os.environ | own | die,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-        self.wait_for(ready.exists, seconds=START_SECONDS, what="the worker")
-
-    def kill_worker(self) -> None:
-        """`kill -9` the worker and its processes, all at once."""
-        if self.worker is not None:
-            with suppress(ProcessLookupError):
-                os.killpg(self.worker.pid, signal.SIGKILL)
-            self.worker.wait()
-            self.worker = None
-
-    def end_worker(self, *, patience: float) -> None:
-        """SIGTERM, as a deployment does, and `kill -9` to whoever is there after its patience."""
-        stop_server(self.worker, signals=(signal.SIGTERM,), patience=patience)
-        self.kill_worker()
+        self.crew.start(rest=rest)
 
     @contextmanager
     def beat(self) -> Iterator[None]:
@@ -129,7 +109,13 @@ class Stage:
             while not over.wait(SWEEP_SECONDS):
                 for task in ("sweep", "tick") if self.sweeps else ("tick",):
                     with suppress(Exception):  # the broker is away: the next round asks again
-                        current_app.send_task(f"engagement.tasks.{task}", retry=False, expires=10)
+                        current_app.send_task(
+                            f"engagement.tasks.{task}",
+                            retry=False,
+                            expires=10,
+                            timeout=0.5,
+                            confirm_timeout=0.5,
+                        )
 
         thread = threading.Thread(target=ask, daemon=True)
         thread.start()
@@ -139,64 +125,23 @@ class Stage:
             over.set()
             thread.join()
 
-    # --- the sellers -----------------------------------------------------------------------
-
-    def click(self, broadcast: Broadcast) -> None:
-        """Launch a broadcast and stay until there is an answer; a seller tries again after an error."""
-        until = time.monotonic() + START_SECONDS
-        while time.monotonic() < until:
-            try:
-                broadcasting.launch(Broadcast.objects.get(pk=broadcast.pk), now=timezone.now())
-            except broadcasting.AlreadyLaunched:  # the answer to an earlier click was lost
-                pass
-            except Refused as refusal:
-                self.surprises.append(str(refusal))
-                return
-            except (OperationalError, InterfaceError) as error:  # the database is away, and said so
-                self.told.append(str(error))
-                connection.close()
-                time.sleep(0.05)
-                continue
-            except Exception as error:  # it counts as what nobody foresaw
-                self.surprises.append(f"{type(error).__name__}: {error}".splitlines()[0])
-                return
-            self.acknowledged.add(broadcast.pk)
-            return
-        self.surprises.append(f"{broadcast} had no answer for {START_SECONDS:.0f} s")
-
-    def click_at_once(self, drafts: Iterable[Broadcast], *, clients: int = 4) -> None:
-        """Many sellers click, each on the next draft."""
-        run_at_once([lambda draft=draft: self.click(draft) for draft in drafts], clients=clients)  # type: ignore[misc]
-
-    @contextmanager
-    def timed_bell(self) -> Iterator[None]:
-        """Note how long each click waits for the bell, which is tried at every click, silent or not."""
-        ring = doorbell.ring
-
-        def timed(*arguments: Any, **more: Any) -> bool:
-            doorbell._silent_until = 0.0
-            began = time.monotonic()
-            try:
-                return ring(*arguments, **more)
-            finally:
-                self.rung.append(time.monotonic() - began)
-
-        doorbell.ring = timed
-        try:
-            yield
-        finally:
-            doorbell.ring = ring
-
     # --- waiting ---------------------------------------------------------------------------
 
     def wait_until_ended(self) -> bool:
-        """Until every broadcast under way has ended (True), or nothing has moved for long."""
-        moved, before = time.monotonic(), None
+        """Until every broadcast under way has ended (True), or nothing has moved for long, or all for too long."""
+        began = moved = time.monotonic()
+        before = None
         while (still := time.monotonic() - moved) < self.patience:
             self.standstill = max(self.standstill, still)
+            self.waited = max(self.waited, time.monotonic() - began)
+            if self.waited > self.deadline:
+                self.cut_short = True
+                return False
             try:
-                waiting = Broadcast.objects.filter(pk__in=self.acknowledged, ended_at__isnull=True).count()
-                progress = (waiting, Broadcast.objects.unsettled().count(), self.open_batches())
+                waiting = Broadcast.objects.filter(
+                    pk__in=self.clicks.acknowledged, ended_at__isnull=True
+                ).count()
+                progress = (waiting, Broadcast.objects.unsettled().count(), self.under_way())
             except (OperationalError, InterfaceError):
                 connection.close()
                 continue
@@ -204,31 +149,23 @@ class Stage:
                 return True
             if progress != before:
                 moved, before = time.monotonic(), progress
-            time.sleep(0.05)
+            time.sleep(0.03)
         return False
-
-    def control_patience(self) -> float:
-        """How long a standstill the control has to show before it is believed to stand for ever."""
-        return max(LEAST_STALLED_SECONDS, STANDSTILLS * self.standstill)
 
     def wait_for_middle(self, broadcast: Broadcast) -> None:
         """Until some of a broadcast was sent."""
         broadcast.refresh_from_db()
         self.wait_for(
-            broadcast.batches().filter(closed_at__isnull=False).exists,
-            seconds=STALLED_SECONDS,
-            what="the middle of a broadcast",
+            broadcast.batches().filter(closed_at__isnull=False).exists, what="the middle of a broadcast"
         )
 
-    def open_batches(self) -> int:
-        return Batch.objects.filter(closed_at__isnull=True, stopped=0).count()
+    def under_way(self) -> tuple[int, int]:
+        """What moves while work is done: batches that are not closed, and claims of those towards the chat."""
+        pending = Batch.objects.filter(status__in=Batch.PENDING)
+        return pending.count(), sum(pending.values_list("fencing_token", flat=True))
 
-    def wait_for(self, holds: Callable[[], bool], *, seconds: float, what: str) -> None:
-        until = time.monotonic() + seconds
-        while not holds():
-            if time.monotonic() > until:
-                raise RuntimeError(f"waited {seconds:.0f} s in vain for {what}")
-            time.sleep(0.005)
+    def wait_for(self, holds: Callable[[], object], *, what: str) -> None:
+        wait_for(holds, seconds=STALLED_SECONDS, what=what)
 
     # --- the servers -----------------------------------------------------------------------
 
@@ -247,34 +184,25 @@ class Stage:
                 "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid() ORDER BY random() LIMIT 1"
             )
 
+    def look(self) -> Findings:
+        """Everything is quiet: what is wrong? Of what was cut short only that which no more time would mend."""
+        found = check(self.clicks.acknowledged)
+        check_abroad(found, self.chat.truth_at_rest())
+        if self.cut_short:
+            found.lost = found.unexpected = 0
+        found.unexpected += len(self.surprises)
+        found.notes += self.surprises[:5]
+        return found
+
     def quieten(self) -> None:
-        """Whatever happened: both servers up as they were, no worker without a guard, no bell that is still heard."""
-        if self.lacks:
-            self.kill_worker()
+        """Whatever happened: the servers up as they were, nobody at work, no bell that is still heard."""
+        self.crew.kill()
         if self.postgres.settings != POSTGRES_SETTINGS:
             self.postgres.settings = dict(POSTGRES_SETTINGS)
             self.restart_postgres()
         if self.postgres.process is None or self.postgres.process.poll() is not None:
             self.postgres.start()
-        if self.valkey.process is None or self.valkey.process.poll() is not None:
-            self.valkey.start()
-        self.flush_broker()
         connections.close_all()
-
-    def flush_broker(self) -> None:
-        """Empty the broker: every bell in it is lost."""
-        with current_app.connection_for_write() as broker:
-            broker.default_channel.client.flushall()  # type: ignore[attr-defined]
-
-
-def run_at_once(jobs: list[Callable[[], object]], *, clients: int) -> None:
-    """Run jobs in as many threads, each of which leaves its connection behind closed."""
-
-    def run(job: Callable[[], object]) -> None:
-        try:
-            job()
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(clients) as pool:
-        list(pool.map(run, jobs))
+        self.broker.thaw()
+        self.broker.start()
+        self.broker.empty()

@@ -1,15 +1,17 @@
-"""What happens to beat: two at once, none for up to 72 hours, clocks that skip and repeat an hour."""
+"""What happens to beat: two at once, none for up to 72 hours, a clock that is moved, that skips and repeats an hour."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
 
 from cem_portal.bench.ground import clear
 from cem_portal.chaos import ground, guards
+from cem_portal.chaos.clicks import run_at_once
 from cem_portal.chaos.faults import Fault
-from cem_portal.chaos.stage import Stage, run_at_once
+from cem_portal.chaos.stage import Stage
 from eligibility.models import Evaluation, Job, Standing
 from engagement import weekly_review
 from quotas.models import Growth, Quota
@@ -19,7 +21,7 @@ BEATS = 4
 BEGINNING = datetime(2026, 9, 30, 12, tzinfo=UTC)
 ONE_WEEK = timedelta(days=7)
 # Each market's jobs meet the hour that its clock skips or repeats: in October, November, March, April.
-ZONES: dict[str, dict[str, object]] = {
+ZONES: dict[str, dict[str, Any]] = {
     "Asia/Manila": {},
     "Europe/London": {"evaluation_time": time(1, 30)},
     "America/New_York": {"evaluation_time": time(1, 30), "refresh_time": time(2, 15)},
@@ -48,15 +50,13 @@ def tick_at_once(stage: Stage) -> tuple[int, str]:
 
 
 def stay_away(stage: Stage) -> tuple[int, str]:
-    """One beat, away for up to 72 hours again and again; sometimes its clock is set back by an hour or 8 days."""
+    """One beat, away for up to 72 hours again and again, over clock changes and the year's end."""
     clear()
     open_markets()
     weeks = stage.size.weeks
     now, outages = BEGINNING, 0
     while now < BEGINNING + weeks * ONE_WEEK:
         weekly_review.run_due(now=now)
-        if stage.chance.random() < 0.2:
-            weekly_review.run_due(now=now - stage.chance.choice((timedelta(hours=1), timedelta(days=8))))
         outage = stage.chance.random() < 0.6
         outages += outage
         now += timedelta(
@@ -64,10 +64,31 @@ def stay_away(stage: Stage) -> tuple[int, str]:
         )
     weekly_review.run_due(now=now)
     judge_weeks(stage, until=now)
-    return (
-        outages,
-        f"beat down for up to 72 h, {weeks} weeks in 4 zones, its clock set back by 1 h and 8 days",
-    )
+    return outages, f"beat down for up to 72 h, {weeks} weeks in 4 zones"
+
+
+MOVES = (timedelta(hours=1), timedelta(days=8))
+
+
+def move_clock(stage: Stage) -> tuple[int, str]:
+    """Beat's clock is set forward and back by an hour and by 8 days, and back to the right time."""
+    clear()
+    open_markets()
+    weeks, moves = stage.size.weeks, [sign * move for move in MOVES for sign in (1, -1)]
+    now = latest = BEGINNING
+    times = 0
+    while now < BEGINNING + weeks * ONE_WEEK:
+        weekly_review.run_due(now=now)
+        if stage.chance.random() < 0.2:
+            wrong = now + moves[times % len(moves)]
+            weekly_review.run_due(now=wrong)
+            latest = max(latest, wrong)
+            times += 1
+        now += timedelta(hours=stage.chance.randint(1, 30))
+        latest = max(latest, now)
+    weekly_review.run_due(now=now)
+    judge_weeks(stage, until=latest)
+    return times, f"the clock moved by ±1 h and ±8 days, {weeks} weeks in 4 zones"
 
 
 def judge_weeks(stage: Stage, *, until: datetime) -> None:
@@ -106,7 +127,14 @@ def without_catching_up(stage: Stage) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_week_of_the_row(stage: Stage) -> Iterator[None]:
+    with guards.without_week_of_the_row():
+        yield
+
+
 FAULTS = (
-    Fault("beats-at-once", "the job's lock, and the keys", tick_at_once, without_claim),
-    Fault("beat-away", "a row for every week that is due", stay_away, without_catching_up),
+    Fault("beats-at-once", "the job's lock, and the keys", tick_at_once, without_claim, bare=True),
+    Fault("beat-away", "a row for every week that is due", stay_away, without_catching_up, bare=True),
+    Fault("clock-moved", "the week comes from the row", move_clock, without_week_of_the_row, bare=True),
 )

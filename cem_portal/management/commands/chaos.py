@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
-import shutil
-import subprocess
+import signal
 import sys
-import tempfile
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
-from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 
-from cem_portal.chaos import suite
+from cem_portal.chaos import arena, broker_faults, suite
+from cem_portal.chaos.faults import Fault
 from cem_portal.chaos.sizes import QUICK, WHOLE, Size
-from cem_portal.chaos.stage import Stage
-from cem_portal.embedded import EmbeddedPostgres, EmbeddedValkey, make_socket_folder
-from cem_portal.leftovers import stop_servers
-
-INSIDE = "CHAOS_INSIDE"
 
 
 class Command(BaseCommand):
@@ -34,70 +30,78 @@ class Command(BaseCommand):
         parser.add_argument("--quick", action="store_true", help="Each fault once, on a small marketplace")
         parser.add_argument("--seed", type=int, default=1, help="What chance begins with (1)")
         parser.add_argument("--minutes", type=float, help="Begin the faults anew until so long has passed")
-        parser.add_argument("--only", metavar="FAULT", help="One fault, by its name")
+        parser.add_argument(
+            "--only", metavar="FAULT", action="append", help="One fault, by its name; again: more"
+        )
+        parser.add_argument(
+            "--on-rabbitmq",
+            action="store_true",
+            help="RabbitMQ's part of the whole: what happens to a broker",
+        )
 
     def handle(self, *args: object, **options: Any) -> None:
         size = QUICK if options["quick"] else WHOLE
-        if folder := os.environ.get(INSIDE):
+        if folder := os.environ.get(arena.INSIDE):
             self.break_things(Path(folder), size=size, **options)
         else:
-            self.give_ground(sys.argv[1:], size=size)
+            self.sum_up_parts(size=size, **options)
 
-    def give_ground(self, arguments: list[str], *, size: Size) -> None:
-        """Run this command again with addresses of servers that it starts, and end what it leaves behind."""
-        settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
-        sockets = make_socket_folder()
-        with tempfile.TemporaryDirectory(prefix="chaos-", dir=settings.DATA_DIR) as folder:
-            servers = make_servers(Path(folder), sockets)
-            environment = os.environ | {
-                INSIDE: folder,
-                "CHAOS_SOCKETS": str(sockets),
-                "DATABASE_URL": servers[0].django_url(),
-                "CELERY_BROKER_URL": servers[1].url(),
-                "BATCH_SIZE": str(size.batch),
-                "PORTAL_PROCESS": "command",
-                "STATIC_ROOT": f"{folder}/static",
-                "SECRET_KEY": "only for chaos",
-                "LOG_LEVEL": "CRITICAL",  # what breaks is told by the table
-            }
-            try:
-                done = subprocess.run(
-                    [sys.executable, "manage.py", *arguments],
-                    cwd=settings.BASE_DIR,
-                    env=environment,
-                    check=False,
-                )
-            finally:
-                stop_servers(Path(folder))
-                shutil.rmtree(sockets, ignore_errors=True)
-        sys.exit(done.returncode)
+    def sum_up_parts(
+        self, *, size: Size, seed: int, quick: bool, minutes: float | None, only: list[str] | None, **_: Any
+    ) -> None:
+        """A quick run has two parts, side by side. The whole has two, one after the other: with RabbitMQ and with
+        Valkey."""
+        for sign in (
+            signal.SIGINT,
+            signal.SIGTERM,
+        ):  # the first is ignored where a shell put us into the background
+            signal.signal(sign, stop_in_order)
+        self.say(suite.HEAD)
+
+        def part(faults: Iterable[Fault], *more: str) -> list[str]:
+            named = [fault.name for fault in faults if fault.name in (only or [fault.name])]
+            chosen = [argument for name in named for argument in ("--only", name)]
+            return ["--seed", str(seed), *(["--quick"] if quick else []), *more, *chosen] if named else []
+
+        lines = []
+        on_rabbitmq = part(broker_faults.ON_RABBITMQ, "--on-rabbitmq")
+        if on_rabbitmq and (only or not quick):
+            if missing := arena.lacks_rabbitmq():
+                self.say(suite.leave_out("rabbitmq-…", missing))
+            else:
+                lines += arena.run([on_rabbitmq], size=size, rabbitmq=True)
+        lanes = suite.LANES if quick else (suite.FAULTS,)
+        again = ["--minutes", str(minutes)] if minutes else []
+        parts = [found for lane in lanes if (found := part(lane, *again))]
+        lines += arena.run(parts, size=size)
+        self.say(json.dumps(line := suite.merge(lines, seed=seed), ensure_ascii=False))
+        if not suite.passed(line):
+            sys.exit(1)
 
     def break_things(
-        self, folder: Path, *, size: Size, seed: int, minutes: float | None, only: str | None, **_: Any
+        self,
+        folder: Path,
+        *,
+        size: Size,
+        seed: int,
+        minutes: float | None,
+        only: list[str],
+        on_rabbitmq: bool,
+        **_: Any,
     ) -> None:
-        postgres, valkey = make_servers(folder, Path(os.environ["CHAOS_SOCKETS"]))
-        ground = Stage(folder, postgres, valkey, size, random.Random(seed))
-        faults = [fault for fault in suite.FAULTS if only in (None, fault.name)]
-        try:
-            postgres.start()
-            valkey.start()
+        signal.signal(signal.SIGTERM, stop_in_order)
+        faults = broker_faults.ON_RABBITMQ if on_rabbitmq else suite.FAULTS
+        with arena.servers(folder, rabbitmq=on_rabbitmq, size=size, chance=random.Random(seed)) as stage:
             call_command("migrate", verbosity=0)
-            well = suite.run(ground, seed=seed, faults=faults, minutes=minutes, say=self.say)
-        finally:
-            ground.kill_worker()
-            valkey.stop()
-            postgres.stop()
-        if not well:
-            sys.exit(1)
+            chosen = [fault for fault in faults if fault.name in only]
+            outcomes = suite.run(stage, faults=chosen, minutes=minutes, say=self.say)
+        (folder / arena.FIGURES).write_text(json.dumps(suite.sum_up(outcomes)))
 
     def say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
 
 
-def make_servers(folder: Path, sockets: Path) -> tuple[EmbeddedPostgres, EmbeddedValkey]:
-    """The servers in their folder, not started; the first as durable as in production."""
-    return (
-        EmbeddedPostgres(folder / "postgres", sockets=sockets, log=folder / "postgres.log"),
-        EmbeddedValkey(folder / "valkey", socket=sockets / "v.sock", log=folder / "valkey.log"),
-    )
+def stop_in_order(sign: int, frame: FrameType | None) -> NoReturn:
+    """Ctrl-C and SIGTERM end whatever is under way; what was started is stopped on the way out."""
+    sys.exit(128 + sign)
