@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from uuid import uuid4
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection, connections
 from django.test import Client
 from django.urls import reverse
@@ -103,7 +104,7 @@ class Clicks:
         for seller in {draft.seller for draft in drafts}:
             signed_in[seller] = Client(raise_request_exception=False)
             signed_in[seller].force_login(
-                seller.chat_users.get(), backend="django.contrib.auth.backends.ModelBackend"
+                seller.chat_users.get(), backend=settings.AUTHENTICATION_BACKENDS[-1]
             )
 
         def send(draft: Broadcast) -> None:
@@ -118,7 +119,9 @@ class Clicks:
                 return
             finally:
                 times.append(time.monotonic() - began)
-            if answer.status_code == 302:
+            if answer.status_code == 302 and answer["Location"] == reverse(
+                "engagement:broadcast", args=[draft.pk]
+            ):
                 self.acknowledged.add(draft.pk)
             else:
                 self.surprises.append(f"A request was answered {answer.status_code}.")
