@@ -41,7 +41,7 @@ class PortalAdminSite(admin.AdminSite):
     site_url = None
     index_template = "admin/portal_index.html"
 
-    def admin_view(  # type: ignore[override]
+    def admin_view(  # type: ignore[override]  # the stubs give back the type of the view, which is wrapped here
         self, view: Callable[..., Any], cacheable: bool = False
     ) -> Callable[..., Any]:
         """Tell a seller's person that this is not theirs, instead of asking them to sign in again."""

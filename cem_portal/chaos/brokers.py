@@ -76,7 +76,7 @@ class Valkey:
 
     def empty(self) -> None:
         with current_app.connection_for_write() as broker:
-            broker.default_channel.client.flushall()  # type: ignore[attr-defined]
+            broker.default_channel.client.flushall()  # type: ignore[attr-defined]  # Redis' channel has a client
 
     def stop(self) -> None:
         self.thaw()

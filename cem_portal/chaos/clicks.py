@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import uuid4
 
 from django.conf import settings
@@ -79,7 +80,7 @@ class Clicks:
 
     def click_at_once(self, drafts: Iterable[Broadcast], *, clients: int = 4) -> None:
         """Many sellers click, each on the next draft."""
-        run_at_once([lambda draft=draft: self.click(draft) for draft in drafts], clients=clients)  # type: ignore[misc]
+        run_at_once([partial(self.click, draft) for draft in drafts], clients=clients)
 
     def click_until_refused(
         self, drafts: list[Broadcast], *, clients: int, times: int, then: Callable[[], object]
@@ -126,7 +127,7 @@ class Clicks:
             else:
                 self.surprises.append(f"A request was answered {answer.status_code}.")
 
-        run_at_once([lambda draft=draft: send(draft) for draft in drafts], clients=clients)  # type: ignore[misc]
+        run_at_once([partial(send, draft) for draft in drafts], clients=clients)
 
     def judge_answers(self, ordinary: list[float]) -> str:
         """Whether requests were answered in time; says how long they took.

@@ -104,7 +104,7 @@ class Crew:
             without=self.without,
             processes=processes,
         )
-        order = replace(order, **elsewhere)  # type: ignore[arg-type]
+        order = replace(order, **elsewhere)  # type: ignore[arg-type]  # its names are the order's
         if self.worker is not None and self.worker.alive and self.worker.order == order:
             return self.worker
         self.kill()

@@ -135,7 +135,7 @@ def race(one: str, other: str) -> Callable[[Stage], tuple[int, str]]:
                     start.wait(timeout=60)
                 attempt(stage, lambda: PATHS[(one, other)[n % 2]](shop, n))
 
-            run_at_once([lambda n=n: client(n) for n in range(clients)], clients=clients)  # type: ignore[misc]
+            run_at_once([partial(client, n) for n in range(clients)], clients=clients)
             attempt(stage, finish)
             if not stage.look().well:
                 break

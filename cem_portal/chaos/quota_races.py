@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from django.db import connection
 from django.utils import timezone
@@ -38,10 +39,7 @@ def race_charges(stage: Stage) -> tuple[int, str]:
 
         amounts = [stage.chance.randint(1, 20) for _ in range(stage.size.clients)]
         run_at_once(
-            [
-                lambda n=n, amount=amount: attempt(stage, lambda: charge(n, amount))  # type: ignore[misc]
-                for n, amount in enumerate(amounts)
-            ],
+            [partial(attempt, stage, partial(charge, n, amount)) for n, amount in enumerate(amounts)],
             clients=stage.size.clients,
         )
         quota.refresh_from_db()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from cem_portal.bench.ground import clear
@@ -42,7 +43,7 @@ def tick_at_once(stage: Stage) -> tuple[int, str]:
     weeks = stage.size.weeks // 2
     for week in range(weeks):
         now = BEGINNING + week * ONE_WEEK
-        run_at_once([lambda now=now: weekly_review.run_due(now=now)] * BEATS, clients=BEATS)  # type: ignore[misc]
+        run_at_once([partial(weekly_review.run_due, now=now)] * BEATS, clients=BEATS)
         while weekly_review.run_due(now=now):  # a beat that found a market taken passed on
             pass
     judge_weeks(stage, until=BEGINNING + (weeks - 1) * ONE_WEEK)

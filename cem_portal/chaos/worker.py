@@ -152,7 +152,7 @@ def load() -> None:
         sys.exit("This worker is for chaos alone: in production nothing takes a guard away.")
     import celery.apps.worker
     import celery.concurrency.prefork
-    import celery.worker.consumer  # noqa: F401
+    import celery.worker.consumer  # noqa: F401  loaded before the fork, so that no child has to
 
     from cem_portal.celery import app
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
+from functools import partial
 from operator import attrgetter
 from random import Random
 
@@ -77,7 +78,7 @@ class History:
         day = datetime.combine(first.date(), DAILY)
         while day < self.now:
             if day > first:
-                moments.append(Moment(day, lambda at=day: self.sync(at)))  # type: ignore[misc]
+                moments.append(Moment(day, partial(self.sync, day)))
             day += timedelta(days=1)
         self.say(f"{self.town.market}: telling the first months' signals …")
         self.sync(first - METRICS_AGE)
@@ -113,8 +114,8 @@ class History:
         for number, times in enumerate(weeks[:-1]):
             following = weeks[number + 1]
             moments += [
-                Moment(times.evaluation, lambda n=number, t=times: self._evaluate(town, n, t)),  # type: ignore[misc]
-                Moment(times.refresh, lambda n=number, t=times: self._refresh(town, n, t)),  # type: ignore[misc]
+                Moment(times.evaluation, partial(self._evaluate, town, number, times)),
+                Moment(times.refresh, partial(self._refresh, town, number, times)),
             ]
             plans = campaigns.plan_week(
                 town,
