@@ -2,10 +2,12 @@
 
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypedDict
+from types import FrameType
+from typing import NoReturn, TypedDict
 
 import psutil
 
@@ -22,6 +24,19 @@ class Identity(TypedDict, total=False):
 
 class ServerFailed(Exception):
     """A server of the portal's own did not start."""
+
+
+def stop_in_order_on(*signs: signal.Signals) -> None:
+    """End this program by what it leaves undone, not at once: what it started is stopped on the way out.
+
+    Ctrl-C is among them where a shell may have put us into the background, which ignores it.
+    """
+    for sign in signs:
+        signal.signal(sign, _leave)
+
+
+def _leave(sign: int, frame: FrameType | None) -> NoReturn:
+    sys.exit(128 + sign)
 
 
 def start_server(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from cem_portal.bench import cases, peers
 from cem_portal.bench.measure import Measured
 from cem_portal.embedded import EmbeddedPostgres, EmbeddedValkey, make_socket_folder
+from cem_portal.processes import stop_in_order_on, stop_server
 
 INSIDE = "BENCH_INSIDE"
 
@@ -26,6 +29,20 @@ INSIDE = "BENCH_INSIDE"
 def size_buffers() -> int:
     """MB of PostgreSQL's own cache, as docs/operations.md advises for a server: a quarter of the memory, here 3 GB at most."""
     return min(3 * 1024, psutil.virtual_memory().total // 4 // 2**20)
+
+
+def run_inside(arguments: list[str], environment: dict[str, str]) -> int:
+    """Run `manage.py` with the arguments to its end; returns its exit code. Broken off, it is stopped with us."""
+    measuring = subprocess.Popen(
+        [sys.executable, "manage.py", *arguments],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        start_new_session=True,  # a Ctrl-C is ours to pass on: its workers are stopped before the servers
+    )
+    try:
+        return measuring.wait()
+    finally:
+        stop_server(measuring, signals=(signal.SIGTERM, signal.SIGKILL), patience=15)
 
 
 class Command(BaseCommand):
@@ -47,7 +64,8 @@ class Command(BaseCommand):
             self.start_servers(sys.argv[1:])
 
     def start_servers(self, arguments: list[str]) -> None:
-        """Run this command again on an empty PostgreSQL and Valkey, which end with it."""
+        """Run this command again on an empty PostgreSQL and Valkey, which end with it, however it ends."""
+        stop_in_order_on(signal.SIGINT, signal.SIGTERM)
         settings.DATA_DIR.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="bench-", dir=settings.DATA_DIR) as folder:
             sockets, data = make_socket_folder(), Path(folder)
@@ -61,18 +79,15 @@ class Command(BaseCommand):
                 own = {INSIDE: "1", "PORTAL_PROCESS": "worker", "STATIC_ROOT": str(data / "static")}
                 own |= {"LOG_LEVEL": "WARNING"}  # a line a launch would stand in the table
                 environment = os.environ | servers | own
-                done = subprocess.run(
-                    [sys.executable, "manage.py", *arguments],
-                    cwd=settings.BASE_DIR,
-                    env=environment | {"SECRET_KEY": "only for the bench"},
-                    check=False,
-                )
+                status = run_inside(arguments, environment | {"SECRET_KEY": "only for the bench"})
             finally:
                 valkey.stop()
                 postgres.stop()
-        sys.exit(done.returncode)
+                shutil.rmtree(sockets, ignore_errors=True)
+        sys.exit(status)
 
     def measure(self, file: str | None, *, quick: bool, only: str, peers: bool) -> None:
+        stop_in_order_on(signal.SIGTERM)
         call_command("migrate", verbosity=0)
         head = f"{'case':<20}{'rows':>11}{'floor s':>10}{'ours s':>10}{'ratio':>8}{'rows/s':>11}{'peak MB':>9}  goal"
         self.stdout.write(head)

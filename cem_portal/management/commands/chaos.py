@@ -9,8 +9,7 @@ import signal
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType
-from typing import Any, NoReturn
+from typing import Any
 
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
@@ -18,6 +17,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from cem_portal.chaos import arena, broker_faults, suite
 from cem_portal.chaos.faults import Fault
 from cem_portal.chaos.sizes import QUICK, WHOLE, Size
+from cem_portal.processes import stop_in_order_on
 
 
 class Command(BaseCommand):
@@ -51,11 +51,7 @@ class Command(BaseCommand):
     ) -> None:
         """A quick run has two parts, side by side. The whole has two, one after the other: with RabbitMQ and with
         Valkey."""
-        for sign in (
-            signal.SIGINT,
-            signal.SIGTERM,
-        ):  # the first is ignored where a shell put us into the background
-            signal.signal(sign, stop_in_order)
+        stop_in_order_on(signal.SIGINT, signal.SIGTERM)
         self.say(suite.HEAD)
 
         def part(faults: Iterable[Fault], *more: str) -> list[str]:
@@ -89,7 +85,7 @@ class Command(BaseCommand):
         on_rabbitmq: bool,
         **_: Any,
     ) -> None:
-        signal.signal(signal.SIGTERM, stop_in_order)
+        stop_in_order_on(signal.SIGTERM)
         faults = broker_faults.ON_RABBITMQ if on_rabbitmq else suite.FAULTS
         with arena.servers(folder, rabbitmq=on_rabbitmq, size=size, chance=random.Random(seed)) as stage:
             call_command("migrate", verbosity=0)
@@ -100,8 +96,3 @@ class Command(BaseCommand):
     def say(self, line: str) -> None:
         self.stdout.write(line)
         self.stdout.flush()
-
-
-def stop_in_order(sign: int, frame: FrameType | None) -> NoReturn:
-    """Ctrl-C and SIGTERM end whatever is under way; what was started is stopped on the way out."""
-    sys.exit(128 + sign)
