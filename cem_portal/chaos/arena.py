@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 from django.conf import settings
 
-from cem_portal.chaos import ground, rabbitmq, recording_chat
+from cem_portal.chaos import foreign_chat, ground, rabbitmq
 from cem_portal.chaos.brokers import Rabbit, Valkey
 from cem_portal.chaos.crew import Crew
 from cem_portal.chaos.hosts import remove_hosts_of
@@ -100,7 +100,7 @@ def describe(folder: Path, sockets: Path, *, size: Size, rabbitmq: bool) -> dict
         "CELERY_BROKER_URL": f"amqp://guest:guest@127.0.0.1:{port}//" if rabbitmq else valkey.url(),
         "CHAT_GATEWAYS": ground.FOREIGN,
         "CHAT_GATEWAY_ACME_URL": "http://127.0.0.1:9/v1",  # until the recording chat has told its port
-        "CHAT_GATEWAY_ACME_TOKEN": recording_chat.TOKEN,
+        "CHAT_GATEWAY_ACME_TOKEN": foreign_chat.TOKEN,
         "CHAT_GATEWAY_ACME_TIMEOUT": "0.5",
         "CHAT_GATEWAY_ACME_AT_ONCE": str(size.batch // 2),
         "BATCH_SIZE": str(size.batch),

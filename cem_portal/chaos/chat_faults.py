@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from cem_portal.chaos.faults import Fault, without_in_worker
-from cem_portal.chaos.recording_chat import SENDING
+from cem_portal.chaos.foreign_chat import SENDING
 from cem_portal.chaos.stage import Stage
 
 STORM = 0.35  # of all requests

@@ -7,7 +7,7 @@ import time
 import pytest
 from django.db.models.functions import Now
 
-from cem_portal.chaos.recording_chat import TOKEN
+from cem_portal.chaos.foreign_chat import TOKEN
 from chat.gateways.over_http import HttpGateway
 from engagement import doorbell, failpoints
 from engagement.models import Batch, Broadcast

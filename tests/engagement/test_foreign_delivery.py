@@ -12,7 +12,7 @@ import time_machine
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from cem_portal.chaos.recording_chat import SENDING, TELLING
+from cem_portal.chaos.foreign_chat import SENDING, TELLING
 from chat.gateways.directory import gateway_named
 from chat.gateways.over_http import HttpGateway
 from chat.gateways.protocol import Answer, Fate

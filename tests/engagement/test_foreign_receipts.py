@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from cem_portal.chaos.recording_chat import RECEIPTS_SECRET
+from cem_portal.chaos.foreign_chat import RECEIPTS_SECRET
 from chat.gateways import signature
 from chat.models import Message, WaitingReceipts
 from customers.models import Contact
