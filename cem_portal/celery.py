@@ -6,6 +6,7 @@ from typing import Any
 
 from celery import Celery, signals
 from django.conf import settings
+from django.db import close_old_connections
 
 from cem_portal import logs, unrung
 
@@ -26,8 +27,10 @@ def keep_our_logs(**_: Any) -> None:
 @signals.task_prerun.connect
 def begin_task(task_id: str, task: Any, **_: Any) -> None:
     logs.name_task(task_id, task)
+    close_old_connections()  # as Django does around a request: a worker keeps what is young and answers
 
 
 @signals.task_postrun.connect
 def end_task(**_: Any) -> None:
+    close_old_connections()
     logs.forget_task()

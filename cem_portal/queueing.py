@@ -3,6 +3,7 @@
 The settings take all of it in.
 """
 
+import sys
 from typing import Any
 
 from kombu import Exchange, Queue
@@ -26,6 +27,9 @@ CELERY_TASK_ROUTES = {
 # However long the broker is away, a worker waits for it.
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Celery would close its connection to the database around each task: a new one costs more than most tasks. `celery` lets
+# Django close what is old or broken instead.
+CELERY_DB_REUSE_MAX = sys.maxsize
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
