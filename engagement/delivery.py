@@ -22,6 +22,7 @@ from customers.models import Contact, Product, Voucher
 from engagement import failpoints
 from engagement.chronicle import about, tell
 from engagement.models import Batch, Broadcast, Recipient
+from engagement.settlement import End, end_whole, settle
 from quotas.conditions import matching
 from quotas.models import Condition
 
@@ -123,17 +124,25 @@ def _deliver(taken: Taken, *, now: datetime) -> None:
 
 
 def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
-    """Send batch after batch; True when time ran out and more may be open.
+    """Send batch after batch, and settle what ends with it; True when time ran out and more may be open.
 
     What is launched meanwhile in a later week rings a bell of its own.
     """
     until = time.monotonic() + seconds
     weeks = Broadcast.objects.weeks_under_way()
+    batch, short = None, []
     while weeks is not None and time.monotonic() < until:
-        if deliver_next_batch(now=timezone.now(), weeks=weeks) is None:
-            return False
+        batch = deliver_next_batch(now=timezone.now(), weeks=weeks)
+        if batch is None:
+            break
         failpoints.reach(failpoints.BATCH_COMMITTED)
-    return weeks is not None
+        broadcast = Broadcast(pk=batch.broadcast_id, seller_id=batch.seller_id, week=batch.week)
+        if end_whole(broadcast, now=timezone.now()) is End.SHORT:
+            short.append(broadcast)
+    for broadcast in short:  # last: a refund may have to wait for a launch of the same seller
+        with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
+            settle(broadcast, now=timezone.now())
+    return batch is not None
 
 
 def _take_batch(weeks: tuple[date, date]) -> Taken | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import Enum, auto
+from functools import partial
+from typing import Any
 
-from django.db import transaction
-from django.db.models import Case, Exists, F, OuterRef, Q, Subquery, Sum, When
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, Q
 
 from engagement import failpoints
 from engagement.chronicle import about, tell
@@ -15,6 +18,20 @@ from quotas.models import Quota
 from sellers.models import Seller
 
 Status = Broadcast.Status
+
+# Ends a broadcast whose batches delivered as many as were selected: then none is pending. As text, for it is asked after
+# each batch. Indexes: the keys of batches and broadcasts.
+END = """
+WITH batches AS (
+    SELECT sum(delivered) AS delivered, bool_or(status = ANY(%(pending)s)) AS pending FROM engagement_batch
+    WHERE week = %(week)s AND seller_id = %(seller)s AND broadcast_id = %(broadcast)s
+), ended AS (
+    UPDATE engagement_broadcast SET status = 'sent', ended_at = %(now)s
+    WHERE id = %(broadcast)s AND status = 'sending' AND ended_at IS NULL AND selected = (SELECT delivered FROM batches)
+    RETURNING id
+)
+SELECT coalesce(pending, FALSE), EXISTS (SELECT FROM ended) FROM batches
+"""
 
 
 @transaction.atomic
@@ -37,9 +54,7 @@ def settle(broadcast: Broadcast, *, now: datetime) -> bool:
     if broadcast.status == Status.SENDING:
         broadcast.status = Status.SENT
     broadcast.save(update_fields=["ended_at", "status"])
-    figures = {"status": broadcast.status, "refunded": refunded}
-    tell("broadcast settled", broadcast=broadcast.pk, seller=broadcast.seller_id, **figures)
-    failpoints.reach(failpoints.SETTLEMENT_WRITTEN)
+    _tell(broadcast, status=broadcast.status, refunded=refunded)
     return True
 
 
@@ -90,46 +105,56 @@ def _release_loads(broadcast: Broadcast) -> None:
 
 
 def settle_ended(*, now: datetime) -> int:
-    """Settle every broadcast that has no open batch left. Returns how many were ended."""
+    """Settle every broadcast that has no open batch left. Returns how many were ended.
+
+    Whoever delivers does it at once (`end_whole`): this finds what was left behind.
+    """
     weeks = Broadcast.objects.weeks_under_way()
     if weeks is None:
         return 0
-    batches = Batch.objects.filter(
+    pending = Batch.objects.filter(
         week=OuterRef("week"),
         week__range=weeks,
         seller_id=OuterRef("seller_id"),
         broadcast_id=OuterRef("pk"),
+        status__in=Batch.PENDING,
     )
-    delivered = batches.order_by().values("broadcast_id").annotate(sum=Sum("delivered")).values("sum")
-    ended = Broadcast.objects.unsettled().exclude(Exists(batches.filter(status__in=Batch.PENDING)))
-    reached_all = Q(status=Status.SENDING, selected=Subquery(delivered))
-    rows = ended.order_by("admitted_at").values_list(
-        "pk", "seller_id", Case(When(reached_all, True), default=False)
-    )
+    ended = Broadcast.objects.unsettled().exclude(Exists(pending)).order_by("admitted_at")
     settled = 0
-    for pk, seller_id, is_whole in rows:
-        broadcast = Broadcast(pk=pk, seller_id=seller_id)
-        with about(broadcast=pk, seller=seller_id):
-            settled += _end(broadcast, now=now) if is_whole else settle(broadcast, now=now)
-            failpoints.reach(failpoints.SETTLEMENT_COMMITTED)
+    for broadcast in ended.only("week", "seller_id"):
+        with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
+            settled += end_whole(broadcast, now=now) is End.WHOLE or settle(broadcast, now=now)
     return settled
 
 
-@transaction.atomic
-def _end(broadcast: Broadcast, *, now: datetime) -> bool:
-    """End a broadcast that reached everyone: nothing is refunded, so neither seller nor quota is locked.
+class End(Enum):
+    """What `end_whole` found."""
 
-    True when this call ended it, and not another, nor somebody who stopped it.
-    """
-    rows = Broadcast.objects.filter(pk=broadcast.pk, status=Status.SENDING, ended_at__isnull=True)
-    if not rows.update(status=Status.SENT, ended_at=now):
-        return False
-    tell(
-        "broadcast settled",
-        broadcast=broadcast.pk,
-        seller=broadcast.seller_id,
-        status=Status.SENT,
-        refunded=0,
-    )
+    PENDING = auto()  # a batch is not sent yet
+    WHOLE = auto()  # this call ended it
+    SHORT = auto()  # it has to be settled, or was ended by another
+
+
+@transaction.atomic
+def end_whole(broadcast: Broadcast, *, now: datetime) -> End:
+    """End a broadcast that reached everyone: nothing is refunded, so neither seller nor quota is locked."""
+    bound: dict[str, Any] = {
+        "week": broadcast.week,
+        "seller": broadcast.seller_id,
+        "broadcast": broadcast.pk,
+        "pending": list(Batch.PENDING),
+        "now": now,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(END, bound)
+        pending, ended = cursor.fetchone()
+    if not ended:
+        return End.PENDING if pending else End.SHORT
+    _tell(broadcast, status=Status.SENT, refunded=0)
+    return End.WHOLE
+
+
+def _tell(broadcast: Broadcast, **figures: object) -> None:
+    tell("broadcast settled", broadcast=broadcast.pk, seller=broadcast.seller_id, **figures)
     failpoints.reach(failpoints.SETTLEMENT_WRITTEN)
-    return True
+    transaction.on_commit(partial(failpoints.reach, failpoints.SETTLEMENT_COMMITTED))

@@ -23,10 +23,9 @@ from engagement.delivery import deliver_open_batches
 
 @shared_task
 def deliver() -> None:
-    """Send what is open, then settle what has ended."""
+    """Send what is open, and settle what ends with it."""
     if deliver_open_batches():
         doorbell.ring()
-    settlement.settle_ended(now=timezone.now())
 
 
 @shared_task
@@ -39,8 +38,9 @@ def deliver_to_foreign_chats() -> None:
 
 @shared_task
 def sweep() -> None:
-    """Find what a lost bell left behind."""
+    """Find what a lost bell, or a worker that died, left behind."""
     deliver()
+    settlement.settle_ended(now=timezone.now())
     if foreign_delivery.anything_due():
         doorbell.ring(doorbell.FOREIGN)
 

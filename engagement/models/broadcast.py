@@ -9,8 +9,8 @@ import pghistory
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import BrinIndex
-from django.db import models
-from django.db.models import F, Max, Min, Q
+from django.db import connection, models
+from django.db.models import F, Q
 from django.db.models.functions import TruncMinute
 
 from chat.models import Content
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
 
     from engagement.models.batch import BatchQuerySet
     from engagement.models.recipient import Recipient
+
+# Of `unsettled` broadcasts. Index: broadcast_under_way.
+WEEKS_UNDER_WAY = """
+SELECT min(week), max(week) FROM engagement_broadcast WHERE admitted_at IS NOT NULL AND ended_at IS NULL
+"""
 
 
 class BroadcastQuerySet(SellerOwned["Broadcast"]):
@@ -42,8 +47,10 @@ class BroadcastQuerySet(SellerOwned["Broadcast"]):
 
     def weeks_under_way(self) -> tuple[date, date] | None:
         """The first and last week of those unsettled: only their partitions can hold open batches."""
-        weeks = self.unsettled().aggregate(first=Min("week"), last=Max("week"))
-        return None if weeks["first"] is None else (weeks["first"], weeks["last"])
+        with connection.cursor() as cursor:  # as text: asked before each delivery, however short
+            cursor.execute(WEEKS_UNDER_WAY)
+            first, last = cursor.fetchone()
+        return None if first is None else (first, last)
 
 
 @pghistory.track(pghistory.UpdateEvent(), fields=["status", "reason", "send_at"], model_name="BroadcastEvent")
