@@ -1,10 +1,9 @@
-"""Writing down who was chosen: the buyers' loads, the recipients and the batches, set-based."""
+"""Writing down who was chosen: the buyers' loads, the recipients and the batches, in one statement."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.conf import settings
 
@@ -29,13 +28,19 @@ class Admitted:
     left_out: LeftOut | None = None
 
 
-def admit(audience: Audience, broadcast: Broadcast) -> Admitted:
-    """Write the recipients of a broadcast: fewer than planned when other sellers came first (D4).
+def admit(audience: Audience, broadcast: Broadcast, *, gateway: str) -> Admitted:
+    """Write the recipients of a broadcast and its batches: fewer than planned when other sellers came first (D4).
 
-    Runs in the launch's transaction, holding the quota's lock.
+    `gateway` names the foreign chat that carries it; empty: our own. Runs in the launch's transaction, holding the
+    quota's lock.
     """
+    bound = {
+        "broadcast": broadcast.pk,
+        "batch": settings.BATCH_SIZE,
+        "status": Batch.Status.OUTBOUND if gateway else Batch.Status.OPEN,
+    }
     try:
-        ((*steps, planned, selected, fresh, left_out),) = audience.ask("admit", broadcast=broadcast.pk)
+        ((*steps, planned, selected, fresh, left_out),) = audience.ask("admit", **bound)
     except Nobody:
         return Admitted(NOBODY)
     matched, muted, by_shop, by_market, over_quota, over_cap = steps
@@ -50,24 +55,3 @@ def admit(audience: Audience, broadcast: Broadcast) -> Admitted:
         charged=fresh if audience.quota is not None else 0,
     )
     return Admitted(fall, LeftOut(*json.loads(left_out)) if left_out else None)
-
-
-def open_batches(broadcast: Broadcast) -> None:
-    """Cut the ranks into batches; each one's turn is admission + its number in seconds."""
-    assert broadcast.week is not None
-    assert broadcast.admitted_at is not None
-    size, selected = settings.BATCH_SIZE, broadcast.selected
-    status = Batch.Status.OUTBOUND if broadcast.gateway else Batch.Status.OPEN
-    Batch.objects.bulk_create(
-        Batch(
-            week=broadcast.week,
-            seller_id=broadcast.seller_id,
-            broadcast_id=broadcast.pk,
-            number=number,
-            first_rank=first,
-            last_rank=min(first + size - 1, selected),
-            turn=broadcast.admitted_at + timedelta(seconds=number),
-            status=status,
-        )
-        for number, first in enumerate(range(1, selected + 1, size), start=1)
-    )

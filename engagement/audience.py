@@ -14,13 +14,12 @@ from typing import Any
 
 from django.core.exceptions import EmptyResultSet
 from django.db import connection
-from django.db.models import BooleanField, ExpressionWrapper, Q, QuerySet
+from django.db.models import BooleanField, ExpressionWrapper, QuerySet
 
 from customers.models import Contact
 from customers.statements import read_statements
 from eligibility.models import Policy
 from engagement import ranking
-from engagement.models import Broadcast
 from quotas.conditions import matching
 from quotas.models import Quota, Scenario
 from sellers.models import Seller
@@ -156,16 +155,18 @@ class Audience:
 
     @cached_property
     def _sent(self) -> list[tuple[Any, ...]]:
-        """The shop's broadcasts of today, and of this scenario and week where it needs quota: id, week, day,
-        scenario, end."""
-        of_week = Q(week=self.week, scenario=self.scenario) if self.quota is not None else Q(pk__in=[])
-        return list(
-            Broadcast.objects.filter(
-                Q(day=self.seller.market.day(self.now)) | of_week,
-                seller=self.seller,
-                admitted_at__isnull=False,
-            ).values_list("pk", "week", "day", "scenario_id", "ended_at")
-        )
+        """Id, week, day, scenario and end of the broadcasts that count (`sent` in sql/audience.sql)."""
+        bound: dict[str, Any] = {
+            "seller": self.seller.pk,
+            "day": self.seller.market.day(self.now),
+            "week": self.week,
+            "scenario": self.scenario.pk,
+            "free": self.quota is None,
+        }
+        with connection.cursor() as cursor:
+            cursor.execute(PARTS["sent"], bound)
+            rows: list[tuple[Any, ...]] = cursor.fetchall()
+        return rows
 
     @property
     def _earlier(self) -> dict[str, list[Any]]:

@@ -16,7 +16,7 @@ from chat.models import Content
 from eligibility.calendar import current_week
 from eligibility.models import Policy
 from engagement import failpoints
-from engagement.admission import admit, open_batches
+from engagement.admission import admit
 from engagement.audience import Audience, Waterfall
 from engagement.chronicle import about, tell
 from engagement.delivery import stop_open_batches
@@ -83,7 +83,7 @@ def _launch(broadcast: Broadcast, *, now: datetime) -> None:
     quota = quota_of_week(seller, scenario, week=week, now=now, lock=True)
     audience = Audience(seller, scenario, policy, week, quota, now)
     check_uses(scenario, today=audience.uses_today, policy=policy)
-    admitted = admit(audience, broadcast)
+    admitted = admit(audience, broadcast, gateway=market.chat_gateway)
     fall, left_out = admitted.fall, admitted.left_out
     if not fall.selected:
         raise Refused(nobody_left(scenario, fall))
@@ -103,7 +103,6 @@ def _launch(broadcast: Broadcast, *, now: datetime) -> None:
         left_out_facts=left_out.facts if left_out else [],
         **asdict(fall),
     )
-    open_batches(broadcast)
     failpoints.reach(failpoints.LAUNCH_WRITTEN)
 
 

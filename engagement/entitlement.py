@@ -15,8 +15,10 @@ class Refused(Exception):
 
 def tier_of(seller: Seller, *, week: date | None) -> str:
     """The seller's tier in a week as published; none when nothing was."""
-    standing = Standing.objects.filter(seller=seller, week=week).first() if week else None
-    return standing.tier if standing else Tier.NONE
+    if week is None:
+        return Tier.NONE
+    published = Standing.objects.filter(seller=seller, week=week).values_list("tier", flat=True)
+    return published.first() or Tier.NONE
 
 
 def check_market(seller: Seller) -> None:

@@ -5,7 +5,14 @@
 -- and the choice. `engagement.audience` puts the parts together: one of the two `flagged`, then sizes; or one of them,
 -- ranked, one of the two `chosen`, and a question. {matched} is a QuerySet of contacts as Django compiled it.
 --
--- Indexes: the keys of contacts and loads; buyer_muted; recipient_once_per_broadcast.
+-- Indexes: the keys of contacts and loads; buyer_muted; recipient_once_per_broadcast; broadcast_of_week.
+
+-- name: sent
+-- The shop's broadcasts of today, and of this scenario and week where it needs quota. A statement by itself: what it
+-- finds is bound in the others, so that they are planned for the weeks and broadcasts that matter.
+SELECT id, week, day, scenario_id, ended_at FROM engagement_broadcast
+WHERE seller_id = %(seller)s AND admitted_at IS NOT NULL
+    AND (day = %(day)s OR NOT %(free)s AND week = %(week)s AND scenario_id = %(scenario)s)
 
 -- name: flagged
 -- What stands in a contact's way: enough messages of this shop today (D2), or of all shops (D4); and who is held or was
@@ -170,7 +177,8 @@ WHERE EXISTS (
 
 -- name: admit
 -- Counts each buyer's message of today and of this week (in buyer order, so that racing launches cannot deadlock),
--- drops whom other sellers filled up meanwhile (D4), and inserts the rest as recipients, ranked.
+-- drops whom other sellers filled up meanwhile (D4), inserts the rest as recipients, ranked, and cuts the ranks into
+-- batches: each one's turn is admission + its number in seconds.
 , loaded AS (
     INSERT INTO engagement_buyerload AS load (buyer_id, day, day_count, week, week_count)
     SELECT buyer_id, %(day)s, 1, %(week)s, 1 FROM chosen ORDER BY buyer_id
@@ -205,6 +213,12 @@ WHERE EXISTS (
     SELECT %(week)s, %(seller)s, %(broadcast)s, row_number() OVER (ORDER BY score DESC, buyer_id), buyer_id, score,
         orders, ordered_days, active_days, messages, reads
     FROM taken
+), queued AS (
+    INSERT INTO engagement_batch (week, seller_id, broadcast_id, number, first_rank, last_rank, turn, status,
+        delivered, failed, skipped, stopped, unknown, reads, clicks, claims, replies, mutes, reports, sales, gmv)
+    SELECT %(week)s, %(seller)s, %(broadcast)s, number, (number - 1) * %(batch)s + 1, least(number * %(batch)s, selected),
+        %(now)s + number * INTERVAL '1 second', %(status)s, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0
+    FROM counted CROSS JOIN LATERAL generate_series(1, (selected + %(batch)s - 1) / %(batch)s) AS number
 )
 SELECT matched, muted, capped_by_shop, capped_by_market,
     reachable - held - room AS over_quota,
