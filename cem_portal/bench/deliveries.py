@@ -1,14 +1,20 @@
-"""P1 and P2: from the launch call to the last delivered message, through real Celery workers."""
+"""P1 and P2: from the launch call to the last delivered message, through real Celery workers.
+
+Broadcasts are launched by as many processes as the web server of `make run` has; so is the floor.
+"""
 
 from __future__ import annotations
 
+import multiprocessing
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack, contextmanager
 
+import django
 from celery import current_app
 from django.conf import settings
 
@@ -17,9 +23,11 @@ from cem_portal.bench.measure import Goal, Measured, timed
 from cem_portal.processes import stop_server
 from chat.models import Message
 from engagement import broadcasting
+from engagement.doorbell import ring
 from engagement.models import Batch, Broadcast
 
 WORKERS = 2
+LAUNCHERS = 2  # as Procfile's web server has processes
 
 
 def measure(
@@ -28,20 +36,51 @@ def measure(
     """Each of `sellers` sends to its followers; `onlookers` are sellers who have as many, and send nothing."""
     rows = sellers * followers
     broadcasts = ground.make(sellers=sellers + onlookers, followers=followers)[:sellers]
-    floor_s = timed(lambda: floor.run(broadcasts, size=followers, workers=workers))
+    parts = _share(broadcasts)
+    floor_s = timed(lambda: floor.run(parts, size=followers, workers=workers))
     _check(rows)
-    broadcasts = ground.make(sellers=sellers + onlookers, followers=followers)[:sellers]
-    with celery_workers(workers):
-        ours_s = timed(lambda: _launch_and_wait(broadcasts))
+    parts = _share(ground.make(sellers=sellers + onlookers, followers=followers)[:sellers])
+    with celery_workers(workers), launchers(len(parts)) as processes:
+        ours_s = timed(lambda: _launch_and_wait(parts, processes))
     _check(rows)
     return Measured(case, rows, floor_s, ours_s, goal)
 
 
-def _launch_and_wait(broadcasts: list[Broadcast]) -> None:
-    for broadcast in broadcasts:
-        broadcasting.launch(broadcast, now=ground.NOW)
+def _share(broadcasts: list[Broadcast]) -> list[list[Broadcast]]:
+    """A part for each launcher, in turn; one broadcast has one launcher."""
+    return [part for n in range(LAUNCHERS) if (part := broadcasts[n::LAUNCHERS])]
+
+
+def _launch_and_wait(parts: list[list[Broadcast]], processes: list[ProcessPoolExecutor]) -> None:
+    pairs = zip(processes, parts, strict=True)
+    for launching in [process.submit(_launch, part) for process, part in pairs]:
+        launching.result()
     while Batch.objects.filter(status=Batch.Status.OPEN).exists():
         time.sleep(0.005)
+
+
+def _launch(broadcasts: list[Broadcast]) -> None:
+    for broadcast in broadcasts:
+        broadcasting.launch(broadcast, now=ground.NOW)
+
+
+@contextmanager
+def launchers(count: int) -> Iterator[list[ProcessPoolExecutor]]:
+    """Processes that launch, each with its connections open, as a web server's are."""
+    spawn = multiprocessing.get_context("spawn")
+    with ExitStack() as running:
+        processes = [
+            running.enter_context(ProcessPoolExecutor(1, mp_context=spawn, initializer=django.setup))
+            for _ in range(count)
+        ]
+        for warming in [process.submit(_warm) for process in processes]:
+            warming.result()
+        yield processes
+
+
+def _warm() -> None:
+    Batch.objects.exists()
+    ring()
 
 
 def _check(rows: int) -> None:

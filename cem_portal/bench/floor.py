@@ -108,30 +108,29 @@ def connect() -> psycopg.Connection[Any]:
     return psycopg.connect(host=at["HOST"], dbname=at["NAME"], user=at["USER"], port=at["PORT"] or None)
 
 
-def run(broadcasts: list[Broadcast], *, size: int, workers: int) -> int:
-    """Launch every draft from one backend while `workers` others deliver. Returns messages sent."""
+def run(parts: list[list[Broadcast]], *, size: int, workers: int) -> int:
+    """Launch every draft, each part from a backend of its own, while `workers` others deliver. Returns messages sent."""
     launched = threading.Event()
-    with ThreadPoolExecutor(workers + 1) as pool:
+    with ThreadPoolExecutor(workers + len(parts)) as pool:
         deliveries = [pool.submit(_deliver, launched) for _ in range(workers)]
-        pool.submit(_launch, broadcasts, size, launched).result()
+        try:
+            for launching in [pool.submit(_launch, part, size) for part in parts]:
+                launching.result()
+        finally:
+            launched.set()
         return sum(delivery.result() for delivery in deliveries)
 
 
-def _launch(broadcasts: list[Broadcast], size: int, launched: threading.Event) -> None:
+def _launch(broadcasts: list[Broadcast], size: int) -> None:
     fixed = {"now": NOW, "week": WEEK, "day": NOW.date(), "size": size, "batch": settings.BATCH_SIZE}
-    try:
-        with connect() as server:
-            for broadcast in broadcasts:
-                keys = {"seller": broadcast.seller_id, "broadcast": broadcast.pk}
-                bound = fixed | keys | {"scenario": broadcast.scenario_id}
-                with server.transaction():
-                    server.execute(
-                        "SELECT 1 FROM sellers_seller WHERE id = %(seller)s FOR NO KEY UPDATE", bound
-                    )
-                    for statement in (FLIP, ADMIT, CHARGE, BATCHES):
-                        server.execute(statement, bound, prepare=True)
-    finally:
-        launched.set()
+    with connect() as server:
+        for broadcast in broadcasts:
+            keys = {"seller": broadcast.seller_id, "broadcast": broadcast.pk}
+            bound = fixed | keys | {"scenario": broadcast.scenario_id}
+            with server.transaction():
+                server.execute("SELECT 1 FROM sellers_seller WHERE id = %(seller)s FOR NO KEY UPDATE", bound)
+                for statement in (FLIP, ADMIT, CHARGE, BATCHES):
+                    server.execute(statement, bound, prepare=True)
 
 
 def _deliver(launched: threading.Event) -> int:
