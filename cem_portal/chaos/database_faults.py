@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 import psycopg
@@ -16,7 +16,7 @@ from cem_portal.chaos.clicks import more_drafts
 from cem_portal.chaos.faults import Fault
 from cem_portal.chaos.room import SmallDisk
 from cem_portal.chaos.stage import Stage
-from engagement import admission, broadcasting
+from engagement import broadcasting
 from engagement.models import Broadcast
 
 FULL_TIMES = 3  # a client is told that the disk is full, before there is room again
@@ -75,17 +75,17 @@ def held_connections(stage: Stage) -> Iterator[Connection]:
 
 @contextmanager
 def lost_in_mid_launch(stage: Stage, other: Connection) -> Iterator[None]:
-    """The first launches lose their connection after the charge and before the batches."""
-    victims, open_batches = itertools.count(), admission.open_batches
+    """The first launches lose their connection after the charge, before the broadcast says that it is sent."""
+    victims, flip = itertools.count(), broadcasting.flip
 
-    def lose(broadcast: Broadcast) -> None:
-        if next(victims) < stage.size.hits:
+    def lose(broadcast: Broadcast, expected: Sequence[Broadcast.Status], **changes: object) -> None:
+        if "admitted_at" in changes and next(victims) < stage.size.hits:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_backend_pid()")
                 other.execute("SELECT pg_terminate_backend(%s)", cursor.fetchone())
-        open_batches(broadcast)
+        flip(broadcast, expected, **changes)
 
-    with guards.replaced(broadcasting, "open_batches", lose):
+    with guards.replaced(broadcasting, "flip", lose):
         yield
 
 
@@ -96,7 +96,7 @@ def without_launch_transaction(stage: Stage) -> Iterator[None]:
 
 
 def fill_disk(stage: Stage) -> tuple[int, str]:
-    """The disk of the batches and messages is full while sellers click, and again while workers deliver."""
+    """The disk of the quotas' ledger and the messages is full while sellers click, and again while workers deliver."""
     stage.crew.kill()
     with SmallDisk(stage) as disk:
         disk.fill()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from contextlib import suppress
 from types import TracebackType
 
 import psycopg
@@ -14,24 +15,31 @@ from cem_portal.chaos.stage import Stage
 
 MEGABYTES = 64
 PIECE = 1 << 16
-TABLES = ("engagement_batch", "chat_message")
+LEDGER = "quotas_ledgerentry"
+TABLES = (LEDGER, "chat_message")
 
-# A table's partitions and their indexes: all that has pages of its own.
+# A table, or its partitions, and their indexes: all that has pages of its own.
 RELATIONS = """
 SELECT relation.relname, relation.relkind
-FROM unnest(%s::text[]) AS parent, pg_partition_tree(parent::regclass) AS tree
-JOIN pg_class AS leaf ON leaf.oid = tree.relid
+FROM unnest(%s::text[]) AS parent
+LEFT JOIN LATERAL pg_partition_tree(parent::regclass) AS tree ON tree.isleaf
+JOIN pg_class AS leaf ON leaf.oid = coalesce(tree.relid, parent::regclass)
 LEFT JOIN pg_index AS index ON index.indrelid = leaf.oid
 JOIN pg_class AS relation ON relation.oid IN (leaf.oid, index.indexrelid)
-WHERE tree.isleaf
 GROUP BY relation.relname, relation.relkind
+"""
+# What is written until there is no room is undone, and leaves no room in the pages that there are.
+SPEND = f"""
+INSERT INTO {LEDGER} (quota_id, kind, amount, reference, reason, at)
+SELECT quota_id, kind, amount, 'ballast:' || n, reason, at FROM {LEDGER}, generate_series(1, 100000) AS n
 """
 
 
 class SmallDisk:
-    """A mounted tmpfs to which the batches and messages move for as long as the block lasts. NotAllowed without root.
+    """A mounted tmpfs to which the quotas' ledger and the messages move for as long as the block lasts. NotAllowed
+    without root.
 
-    The write-ahead log and all other tables keep their room: a launch comes as far as its batches, so that a launch
+    The write-ahead log and all other tables keep their room: a launch comes as far as its charge, so that a launch
     that is not whole would show.
     """
 
@@ -85,6 +93,8 @@ class SmallDisk:
                         pass
                 except OSError:
                     continue
+        with self.connect() as connection, suppress(psycopg.errors.DiskFull):
+            connection.execute(SPEND)
 
     def make_room(self) -> None:
         self.ballast.unlink(missing_ok=True)
