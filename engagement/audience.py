@@ -31,6 +31,16 @@ FIELDS = (
     "wish_times", "ordered_times", "read_times", "followed_times",
 )  # fmt: skip
 
+LARGE = (
+    100_000  # contacts: above it several processes count (`flagged_at_once`), and a launch is not waited for
+)
+
+
+def has_more_contacts(seller: Seller, *, than: int) -> bool:
+    """Whether the shop has more contacts than so many; no more of them are counted."""
+    mine = Contact.objects.filter(seller=seller).values("buyer_id")
+    return mine[: than + 1].count() > than
+
 
 @dataclass(frozen=True, slots=True)
 class Waterfall:

@@ -17,10 +17,10 @@ from eligibility.calendar import current_week
 from eligibility.models import Policy
 from engagement import failpoints
 from engagement.admission import admit
-from engagement.audience import Audience, Waterfall
+from engagement.audience import LARGE, Audience, Waterfall, has_more_contacts
 from engagement.chronicle import about, tell
 from engagement.delivery import stop_open_batches
-from engagement.doorbell import FOREIGN, OWN, ring_on_commit
+from engagement.doorbell import DUE, FOREIGN, OWN, ring_on_commit
 from engagement.entitlement import Refused, check_market, check_standing, check_uses
 from engagement.models import Broadcast
 from engagement.quiet_hours import sending_time
@@ -42,15 +42,20 @@ class AlreadyLaunched(Refused):
 def submit(broadcast: Broadcast, *, send_at: datetime | None, now: datetime) -> Broadcast:
     """Send a draft now, or schedule it: at `send_at`, or when quiet hours end (D5).
 
-    Raises Refused when it cannot be sent now; then the draft stays as it is.
+    For a shop of very many contacts it is scheduled for this moment: choosing among them takes seconds, for which a
+    worker has the time and a page has not. Raises Refused when it cannot be sent now; then the draft stays as it is.
     """
     seller = broadcast.seller
     policy = Policy.objects.in_force(seller.market, now)
     starts = sending_time(policy, seller.market, max(send_at or now, now))
-    if starts <= now:
+    at_once = starts <= now
+    if at_once and not has_more_contacts(seller, than=LARGE):
         return launch(broadcast, now=now)
     check_standing(seller, broadcast.scenario, week=current_week(seller.market))
-    flip(broadcast, [Status.DRAFT, Status.SCHEDULED], status=Status.SCHEDULED, send_at=starts)
+    with transaction.atomic():
+        flip(broadcast, [Status.DRAFT, Status.SCHEDULED], status=Status.SCHEDULED, send_at=starts)
+        if at_once:
+            ring_on_commit(DUE)
     return broadcast
 
 

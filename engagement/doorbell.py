@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 OWN = "engagement.tasks.deliver"
 FOREIGN = "engagement.tasks.deliver_to_foreign_chats"
 RECEIPTS = "engagement.tasks.apply_receipts"
+DUE = "engagement.tasks.launch_due"
 SILENT_SECONDS = 30.0
 _silent_until = 0.0
 

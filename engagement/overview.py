@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
 
-from customers.models import Contact
 from eligibility import assessment
 from eligibility.assessment import Projection
 from eligibility.calendar import Timetable
 from eligibility.criteria import Criterion, criteria
 from eligibility.models import Evaluation, Job, Policy, Standing, Tier
-from engagement.audience import Audience, Size, sizes
+from engagement.audience import LARGE, Audience, Size, has_more_contacts, sizes
 from engagement.models import Broadcast
 from quotas.growth import open_late, quota_of_week
 from quotas.models import Quota, Scenario
@@ -21,7 +20,6 @@ from sellers.models import Market, Seller
 from sellers.templatetags.portal import local_time
 
 LATER = 2_000  # contacts: above it what is counted arrives after the page (P5)
-LARGE = 100_000  # contacts: above it several processes count (`flagged_at_once`)
 
 
 @dataclass(frozen=True)
@@ -144,16 +142,12 @@ class Situation:
     @cached_property
     def counts_later(self) -> bool:
         """Whether the shop has more contacts than a page counts while you wait (P5)."""
-        return self._has_more_than(LATER)
+        return has_more_contacts(self.seller, than=LATER)
 
     @cached_property
     def large(self) -> bool:
         """Whether it has so many that one process alone would count for long."""
-        return self.counts_later and self._has_more_than(LARGE)
-
-    def _has_more_than(self, contacts: int) -> bool:
-        mine = Contact.objects.filter(seller=self.seller).values("buyer_id")
-        return mine[: contacts + 1].count() > contacts
+        return self.counts_later and has_more_contacts(self.seller, than=LARGE)
 
     def survey(self, scenario: Scenario) -> Audience:
         """The scenario's audience as a launch would find it now."""

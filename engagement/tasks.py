@@ -72,6 +72,12 @@ def look_back() -> None:
     lateness.forget(now=timezone.now())
 
 
+@shared_task
+def launch_due() -> None:
+    """Launch the broadcasts whose time has come; rung for, and with each tick."""
+    broadcasting.launch_due(now=timezone.now())
+
+
 @shared_task(soft_time_limit=1500, time_limit=1560)
 def tick() -> None:
     """Run the weekly jobs that are due, launch the broadcasts whose time has come, stop what is paused too long.

@@ -187,6 +187,10 @@ class Broadcast(models.Model):
         """When its batches were last put in the queue: at admission, or when it was resumed."""
         return self.resumed_at or self.admitted_at
 
+    def is_starting(self, now: datetime) -> bool:
+        """Whether a worker is to launch it, or does so: its time has come."""
+        return self.status == self.Status.SCHEDULED and self.send_at is not None and self.send_at <= now
+
     @property
     def editable(self) -> bool:
         return self.status in (self.Status.DRAFT, self.Status.SCHEDULED)

@@ -57,6 +57,7 @@ def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
     )
     context = _progress(request, broadcast) | {
         "situation": situation,
+        "starting": broadcast.is_starting(situation.now),
         "shop": situation.seller.name,
         "text": render_text(content.text, buyer=aids.EXAMPLE_BUYER, shop=situation.seller.name),
         "products": aids.products_of(situation.seller, content.product_ids),

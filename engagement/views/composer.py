@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -94,7 +95,7 @@ def _take(request: HttpRequest, *, broadcast: Broadcast | None) -> HttpResponse:
     except Refused as refusal:
         form.add_error(None, str(refusal))
         return _show(request, form, broadcast=broadcast)
-    messages.success(request, _told(broadcast))
+    messages.success(request, _told(broadcast, now=form.now))
     return redirect("engagement:broadcast", broadcast.pk)
 
 
@@ -106,7 +107,7 @@ def _find_again(
     mine = Broadcast.objects.filter(seller=seller).select_related("content")
     made = mine.get(pk=broadcast.pk) if broadcast else mine.get(form_key=key)
     if made.content.fingerprint == form.typed_content(seller).fingerprint:
-        messages.success(request, _told(made))
+        messages.success(request, _told(made, now=form.now))
     else:
         messages.warning(
             request, "This broadcast was on its way already; what you changed since was not sent. "
@@ -115,11 +116,13 @@ def _find_again(
     return redirect("engagement:broadcast", made.pk)
 
 
-def _told(broadcast: Broadcast) -> str:
+def _told(broadcast: Broadcast, *, now: datetime) -> str:
     market = broadcast.seller.market
     match broadcast.status:
         case Broadcast.Status.DRAFT:
             return "The draft is saved."
+        case Broadcast.Status.SCHEDULED if broadcast.is_starting(now):
+            return "Accepted: your customers are being chosen, then it is sent."
         case Broadcast.Status.SCHEDULED:
             return f"Scheduled: it starts {local_time(broadcast.send_at, market)}."
         case _:

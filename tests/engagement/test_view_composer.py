@@ -8,6 +8,7 @@ from django.test import Client
 
 from chat.models import Content
 from eligibility.models import Tier
+from engagement import broadcasting
 from engagement.models import Broadcast
 from quotas.models import Quota, Scenario
 from tests.engagement.pages import crumbs, send, sign_in
@@ -72,6 +73,20 @@ def test_a_large_shops_waterfall_arrives_after_the_page(client, master, monkeypa
     page = client.get(f"{NEW}?scenario=followers")
     assert f'hx-get="/engagement/broadcasts/audience/?scenario={scenario().pk}"' in page.text
     assert "reached" not in page.text
+
+
+def test_a_large_shop_sees_its_broadcast_start_and_then_go(client, master, monkeypatch):
+    follow(master.seller, 2)
+    monkeypatch.setattr(broadcasting, "LARGE", 1)
+    page = client.post(NEW, typed(), follow=True)
+    assert "Accepted: your customers are being chosen, then it is sent." in page.text
+    assert "It is starting" in page.text
+    address = page.redirect_chain[-1][0]
+    assert f'hx-get="{address}"' in page.text
+    assert broadcasting.launch_due(now=NOW) == 1
+    page = client.get(address)
+    assert "It is starting" not in page.text
+    assert "Whom it reached" in page.text
 
 
 def test_who_would_get_it_twice_is_told_a_large_shop_after_the_page(client, master, monkeypatch):
