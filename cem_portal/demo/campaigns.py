@@ -132,8 +132,12 @@ def write(campaign: Campaign, town: Town, scenario: Scenario, *, random: Random)
     )
 
 
+@transaction.atomic
 def send(campaign: Campaign, town: Town, scenario: Scenario, *, random: Random) -> Broadcast | None:
-    """Launch, deliver and settle a campaign at its time; None when it is refused: then nothing is kept."""
+    """Launch, deliver and settle a campaign at its time; None when it is refused: then nothing is kept.
+
+    In one transaction: the process of another market, which lives at another time, must not take its batches.
+    """
     try:
         with transaction.atomic():
             broadcast = write(campaign, town, scenario, random=random)

@@ -14,8 +14,6 @@ from functools import partial
 from operator import attrgetter
 from random import Random
 
-from django.db import transaction
-
 from cem_portal.demo import campaigns
 from cem_portal.demo.campaigns import BAD_MUTES, Campaign
 from cem_portal.demo.founding import Town, report_metrics
@@ -84,8 +82,7 @@ class History:
         self.sync(first - METRICS_AGE)
         self.say(f"{self.town.market}: living through {self.world.size.weeks} weeks …")
         for moment in sorted(moments, key=attrgetter("at")):
-            with transaction.atomic():
-                moment.happen()
+            moment.happen()
         self.sync(self.now)
 
     def _make_traffic(self, town: Town) -> None:
@@ -174,9 +171,12 @@ class History:
             mute=BAD_MUTES if campaign.bad else None,
         )
 
-    @transaction.atomic
     def sync(self, until: datetime) -> None:
-        """Tell the signals and apply the reactions up to a time; credit the orders."""
+        """Tell the signals and apply the reactions up to a time; credit the orders.
+
+        Each in transactions of its own, as in life: one around several would hold the lanes of buyers
+        (`chat.receipts.hold`) in no order, while the other markets' process holds others.
+        """
         seconds = until.timestamp()
         self.reactions.apply(seconds)
         events = self.coming.due(seconds)
