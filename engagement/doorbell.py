@@ -23,6 +23,7 @@ OWN = "engagement.tasks.deliver"
 FOREIGN = "engagement.tasks.deliver_to_foreign_chats"
 RECEIPTS = "engagement.tasks.apply_receipts"
 DUE = "engagement.tasks.launch_due"
+SWEEP = "engagement.tasks.sweep"
 SILENT_SECONDS = 30.0
 _silent_until = 0.0
 

@@ -62,10 +62,10 @@ def is_stuck(broadcast: Broadcast, *, now: datetime) -> bool:
 
 
 def wake(broadcast: Broadcast, *, now: datetime) -> Woken:
-    """Ask for a delivery of what is stuck. Takes less than two seconds, whoever answers or not."""
+    """Ask for a delivery of what is stuck, or for its end. Takes less than two seconds, whoever answers or not."""
     if not is_stuck(broadcast, now=now):
         return Woken.NOT_NEEDED
-    if not doorbell.ring(doorbell.FOREIGN if broadcast.gateway else doorbell.OWN, despite_silence=True):
+    if not doorbell.ring(doorbell.FOREIGN if broadcast.gateway else doorbell.SWEEP, despite_silence=True):
         woken = Woken.UNREACHABLE
     else:
         woken = Woken.ANSWERED if answering.worker_answers() else Woken.NOBODY

@@ -128,9 +128,15 @@ def test_what_is_not_stuck_is_not_rung_for(broker, monkeypatch):
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_click_delivers_what_a_lost_bell_left_behind_without_any_beat(start_worker, broker):
+@pytest.mark.parametrize("delivered", [False, True], ids=["its batch is open", "only its end is missing"])
+def test_a_click_brings_what_a_lost_bell_left_behind_to_its_end_without_any_beat(
+    start_worker, broker, delivered
+):
     broker.stop()
-    broadcast = launch(now=timezone.now() - timedelta(minutes=10))
+    begun = timezone.now() - timedelta(minutes=10)
+    broadcast = launch(now=begun)
+    if delivered:
+        deliver_next_batch(now=begun)
     assert not doorbell.ring(), "the bell is silent after its failure"
     broker.start()
     start_worker(concurrency=1)
@@ -138,7 +144,7 @@ def test_a_click_delivers_what_a_lost_bell_left_behind_without_any_beat(start_wo
     while not answering.worker_answers():
         assert time.monotonic() < until, "the worker came up"
     assert not doorbell.ring(), "still silent: nobody but the click rings"
-    assert not Message.objects.exists()
+    assert Message.objects.exists() == delivered
 
     assert waking.wake(broadcast, now=timezone.now()) == Woken.ANSWERED
     for _ in range(20):  # as often as one likes
