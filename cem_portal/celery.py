@@ -27,10 +27,16 @@ def keep_our_logs(**_: Any) -> None:
 @signals.task_prerun.connect
 def begin_task(task_id: str, task: Any, **_: Any) -> None:
     logs.name_task(task_id, task)
-    close_old_connections()  # as Django does around a request: a worker keeps what is young and answers
+    _close_old_connections(task)
 
 
 @signals.task_postrun.connect
-def end_task(**_: Any) -> None:
-    close_old_connections()
+def end_task(task: Any, **_: Any) -> None:
     logs.forget_task()
+    _close_old_connections(task)
+
+
+def _close_old_connections(task: Any) -> None:
+    """As Django does around a request: a worker keeps what is young and answers."""
+    if not task.request.is_eager:  # then the connection is the caller's
+        close_old_connections()

@@ -137,7 +137,9 @@ def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
             break
         failpoints.reach(failpoints.BATCH_COMMITTED)
         broadcast = Broadcast(pk=batch.broadcast_id, seller_id=batch.seller_id, week=batch.week)
-        if end_whole(broadcast, now=timezone.now()) is End.SHORT:
+        with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
+            end = end_whole(broadcast, now=timezone.now())
+        if end is End.SHORT:
             short.append(broadcast)
     for broadcast in short:  # last: a refund may have to wait for a launch of the same seller
         with about(broadcast=broadcast.pk, seller=broadcast.seller_id):

@@ -40,6 +40,8 @@ def settle(broadcast: Broadcast, *, now: datetime) -> bool:
 
     Takes launch's locks in launch's order. True when this call ended it. Running again is harmless.
     """
+    if not Broadcast.objects.unsettled().filter(pk=broadcast.pk).exists():
+        return False  # another ended it: its seller may be held for seconds, by a launch
     Seller.objects.locked(broadcast.seller_id)
     broadcast = Broadcast.objects.select_for_update(no_key=True).get(pk=broadcast.pk)
     if broadcast.admitted_at is None or broadcast.ended_at is not None:

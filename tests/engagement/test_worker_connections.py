@@ -24,11 +24,11 @@ def backends(start_worker, monkeypatch):
         follow(seller, 3)
         with doorbell.held():
             broadcast = broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
+        assert doorbell.ring()  # once: a task that fails is not made good by the next
         until = time.monotonic() + 60
         while not Broadcast.objects.filter(pk=broadcast.pk, status="sent").exists():
             assert time.monotonic() < until, "not delivered within 60 s"
-            doorbell.ring(despite_silence=True)
-            time.sleep(0.3)
+            time.sleep(0.1)
         return others()
 
     return deliver
