@@ -31,9 +31,8 @@ FIELDS = (
     "wish_times", "ordered_times", "read_times", "followed_times",
 )  # fmt: skip
 
-LARGE = (
-    100_000  # contacts: above it several processes count (`flagged_at_once`), and a launch is not waited for
-)
+# Contacts of a shop above which several processes count (`flagged_at_once`), and no page waits for a launch.
+LARGE = 100_000
 
 
 def has_more_contacts(seller: Seller, *, than: int) -> bool:

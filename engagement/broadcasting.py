@@ -6,11 +6,13 @@ the seller's lock admits one launch a seller at a time, the rest follow from it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import OperationalError, transaction
+from psycopg.errors import LockNotAvailable
 
 from chat.models import Content
 from eligibility.calendar import current_week
@@ -33,6 +35,8 @@ from sellers.models import ChatUser, Seller
 Status = Broadcast.Status
 STOPPABLE = (Status.SENDING, Status.PAUSED)
 TOO_LATE = timedelta(hours=24)
+CLOCKS_APART = timedelta(seconds=2)  # of hosts: what one calls due is due for all
+BUSY = "Another broadcast to your customers is being prepared just now. Try again in some seconds. Your draft is kept."
 
 
 class AlreadyLaunched(Refused):
@@ -45,13 +49,16 @@ def submit(broadcast: Broadcast, *, send_at: datetime | None, now: datetime) -> 
     For a shop of very many contacts it is scheduled for this moment: choosing among them takes seconds, for which a
     worker has the time and a page has not. Raises Refused when it cannot be sent now; then the draft stays as it is.
     """
-    seller = broadcast.seller
+    seller, scenario = broadcast.seller, broadcast.scenario
     policy = Policy.objects.in_force(seller.market, now)
     starts = sending_time(policy, seller.market, max(send_at or now, now))
     at_once = starts <= now
     if at_once and not has_more_contacts(seller, than=LARGE):
         return launch(broadcast, now=now)
-    check_standing(seller, broadcast.scenario, week=current_week(seller.market))
+    if at_once:
+        find_audience(seller, scenario, now=now)
+    else:
+        check_standing(seller, scenario, week=current_week(seller.market))
     with transaction.atomic():
         flip(broadcast, [Status.DRAFT, Status.SCHEDULED], status=Status.SCHEDULED, send_at=starts)
         if at_once:
@@ -73,21 +80,19 @@ def launch(broadcast: Broadcast, *, now: datetime) -> Broadcast:
     except Refused:
         broadcast.refresh_from_db()
         raise
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise Refused(BUSY) from error
+        raise
     failpoints.reach(failpoints.LAUNCH_COMMITTED)
     return broadcast
 
 
 def _launch(broadcast: Broadcast, *, now: datetime) -> None:
     seller = Seller.objects.locked(broadcast.seller_id)
-    scenario = _take_editable(broadcast).scenario
-    market, day = seller.market, seller.market.day(now)
-    week, policy = current_week(market), Policy.objects.in_force(market, now)
-    check_market(seller)
-    check_standing(seller, scenario, week=week)
-    assert week is not None, "a seller with a standing has a week"
-    quota = quota_of_week(seller, scenario, week=week, now=now, lock=True)
-    audience = Audience(seller, scenario, policy, week, quota, now)
-    check_uses(scenario, today=audience.uses_today, policy=policy)
+    scenario, market = _take_editable(broadcast).scenario, seller.market
+    audience = find_audience(seller, scenario, now=now, lock=True)
+    quota = audience.quota
     admitted = admit(audience, broadcast, gateway=market.chat_gateway)
     fall, left_out = admitted.fall, admitted.left_out
     if not fall.selected:
@@ -100,8 +105,8 @@ def _launch(broadcast: Broadcast, *, now: datetime) -> None:
         status=Status.SENDING,
         send_at=broadcast.send_at or now,
         admitted_at=now,
-        week=week,
-        day=day,
+        week=audience.week,
+        day=market.day(now),
         gateway=market.chat_gateway,
         left_out_id=left_out and left_out.buyer_id,
         left_out_score=left_out and left_out.score,
@@ -109,6 +114,22 @@ def _launch(broadcast: Broadcast, *, now: datetime) -> None:
         **asdict(fall),
     )
     failpoints.reach(failpoints.LAUNCH_WRITTEN)
+
+
+def find_audience(seller: Seller, scenario: Scenario, *, now: datetime, lock: bool = False) -> Audience:
+    """Whom the scenario may reach now; nobody is looked for yet. With `lock`, the quota stays locked.
+
+    Raises Refused: market's switch (D16), standing (R3–R6), uses of the day (D2).
+    """
+    market = seller.market
+    week, policy = current_week(market), Policy.objects.in_force(market, now)
+    check_market(seller)
+    check_standing(seller, scenario, week=week)
+    assert week is not None, "a seller with a standing has a week"
+    quota = quota_of_week(seller, scenario, week=week, now=now, lock=lock)
+    audience = Audience(seller, scenario, policy, week, quota, now)
+    check_uses(scenario, today=audience.uses_today, policy=policy)
+    return audience
 
 
 def _take_editable(broadcast: Broadcast) -> Broadcast:
@@ -133,10 +154,16 @@ def nobody_left(scenario: Scenario, fall: Waterfall) -> str:
 
 
 def launch_due(*, now: datetime) -> int:
-    """Launch every scheduled broadcast whose time has come (D7). Returns how many were admitted."""
-    launched = 0
-    for broadcast in _due(now):
+    """Launch every scheduled broadcast whose time has come (D7). Returns how many were admitted.
+
+    A seller whom another worker launches for is left to the next tick: a large shop takes seconds.
+    """
+    launched, passed_by = 0, set[int]()
+    for broadcast in _due(now + CLOCKS_APART):
         with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
+            if broadcast.seller_id in passed_by or not Seller.objects.is_free(broadcast.seller_id):
+                passed_by.add(broadcast.seller_id)  # all of it, so that its order stays
+                continue
             launched += _launch_scheduled(broadcast, now=now)
     return launched
 
@@ -224,11 +251,24 @@ def duplicate(broadcast: Broadcast, *, by: ChatUser) -> Broadcast:
 def flip(broadcast: Broadcast, expected: Sequence[Status], **changes: object) -> None:
     """Change a broadcast only if its status is still as expected: a second click loses."""
     rows = Broadcast.objects.filter(pk=broadcast.pk, status__in=expected)
-    if not rows.update(**changes):
+    with unless_being_launched():
+        changed = rows.update(**changes)
+    if not changed:
         broadcast.refresh_from_db()
         raise already(broadcast)
     for name, value in changes.items():
         setattr(broadcast, name, value)
+
+
+@contextmanager
+def unless_being_launched() -> Iterator[None]:
+    """Raises AlreadyLaunched where a page waits too long for a broadcast's row: a worker holds it while it launches."""
+    try:
+        yield
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise AlreadyLaunched("This broadcast is being sent just now.") from error
+        raise
 
 
 def already(broadcast: Broadcast) -> AlreadyLaunched:

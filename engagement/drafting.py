@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 
 from chat.models import Content
 from customers.models import Voucher
-from engagement.broadcasting import AlreadyLaunched
+from engagement.broadcasting import AlreadyLaunched, unless_being_launched
 from engagement.models import Broadcast
 from quotas.models import Scenario
 from sellers.models import ChatUser, Seller
@@ -63,7 +63,8 @@ def _create(seller: Seller, draft: Draft, *, key: UUID, by: ChatUser) -> Broadca
 def revise(broadcast: Broadcast, draft: Draft, *, by: ChatUser) -> Broadcast:
     """Change a draft or a scheduled broadcast. Raises AlreadyLaunched when it is neither any more."""
     rows = Broadcast.objects.select_for_update(no_key=True, of=("self",)).select_related("content")
-    locked = rows.get(pk=broadcast.pk)
+    with unless_being_launched():
+        locked = rows.get(pk=broadcast.pk)
     if not locked.editable:
         raise AlreadyLaunched(
             f"This broadcast is {locked.get_status_display().lower()} already. "

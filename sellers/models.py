@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import pghistory
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 
 
@@ -106,6 +106,12 @@ class SellerQuerySet(models.QuerySet["Seller"]):
         time per seller. Foreign keys to it can still be checked meanwhile (NO KEY)."""
         rows = self.select_for_update(of=("self",), no_key=True).select_related("market")
         return rows.get(pk=pk)
+
+    def is_free(self, pk: int) -> bool:
+        """Whether nobody holds the seller's row locked at this moment."""
+        with transaction.atomic():
+            rows = self.select_for_update(no_key=True, skip_locked=True).filter(pk=pk)
+            return rows.values_list("pk").first() is not None
 
 
 @pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())

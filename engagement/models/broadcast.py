@@ -188,7 +188,7 @@ class Broadcast(models.Model):
         return self.resumed_at or self.admitted_at
 
     def is_starting(self, now: datetime) -> bool:
-        """Whether a worker is to launch it, or does so: its time has come."""
+        """Whether its time has come, and a worker is to launch it or does so."""
         return self.status == self.Status.SCHEDULED and self.send_at is not None and self.send_at <= now
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.conf import settings
@@ -11,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from django_htmx.http import trigger_client_event
+from django_htmx.http import HttpResponseClientRefresh, trigger_client_event
 
 from chat.gateways.directory import observes_reads
 from chat.rendering import render_text
@@ -57,7 +58,7 @@ def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
     )
     context = _progress(request, broadcast) | {
         "situation": situation,
-        "starting": broadcast.is_starting(situation.now),
+        "starting": _starting(broadcast, now=situation.now),
         "shop": situation.seller.name,
         "text": render_text(content.text, buyer=aids.EXAMPLE_BUYER, shop=situation.seller.name),
         "products": aids.products_of(situation.seller, content.product_ids),
@@ -74,11 +75,27 @@ def show_broadcast(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "engagement/broadcast.html", context)
 
 
+def _starting(broadcast: Broadcast, *, now: datetime) -> str:
+    """ "soon" while a worker launches it, "late" where none has for a while, else empty: not due, or it waits for its
+    market's switch (D16)."""
+    if not broadcast.is_starting(now) or broadcast.seller.market.sending_stopped_at is not None:
+        return ""
+    assert broadcast.send_at is not None
+    return "late" if now - broadcast.send_at > timedelta(seconds=settings.STUCK_AFTER) else "soon"
+
+
 @master_page
 @require_safe
 def show_progress(request: HttpRequest, pk: int) -> HttpResponse:
-    """The part of the page that grows by itself; when the sending ends, the page's rest is told."""
-    context = _progress(request, find_own(request, pk))
+    """The part of the page that grows by itself; when the sending ends, the page's rest is told.
+
+    Where the page said that it starts (`starting`), nothing, until that is no longer true: then the page comes anew.
+    """
+    broadcast, now = find_own(request, pk), cast(CenterRequest, request).situation.now
+    if said := request.GET.get("starting"):
+        same = _starting(broadcast, now=now) == said
+        return HttpResponse(status=204) if same else HttpResponseClientRefresh()
+    context = _progress(request, broadcast)
     response = render(request, "engagement/_progress.html", context)
     if "moving" in request.GET and not context["progress"].moving:
         trigger_client_event(response, "broadcast-ended")

@@ -3,11 +3,10 @@
 from datetime import timedelta
 
 import pytest
-import time_machine
 
 from chat.models import Message
 from customers.models import Contact
-from engagement import broadcasting, doorbell, tasks
+from engagement import broadcasting
 from engagement.books import discrepancies
 from engagement.delivery import deliver_next_batch
 from engagement.entitlement import Refused
@@ -345,35 +344,10 @@ def test_quiet_hours_postpone_and_say_when(seller):
     assert broadcasting.launch_due(now=broadcast.send_at) == 1
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_large_shops_launch_is_left_to_a_worker(seller, monkeypatch):
-    follow(seller, 3)
-    rung = []
-    monkeypatch.setattr(broadcasting, "LARGE", 2)
-    monkeypatch.setattr(doorbell, "_silent_until", 0.0)
-    monkeypatch.setattr(doorbell, "_send", rung.append)
-
-    broadcast = broadcasting.submit(draft(seller), send_at=None, now=NOW)
-
-    assert (broadcast.status, broadcast.send_at, rung) == ("scheduled", NOW, ["engagement.tasks.launch_due"])
-    assert broadcast.is_starting(NOW)
-    assert not Recipient.objects.exists()
-    with time_machine.travel(NOW, tick=False):
-        tasks.launch_due()
-    broadcast.refresh_from_db()
-    assert (broadcast.status, broadcast.selected) == ("sending", 3)
-    assert not broadcast.is_starting(NOW)
-
-
-def test_a_large_shop_that_may_not_send_is_told_at_once(seller, monkeypatch):
-    shut = SellerFactory(market=seller.market)
-    follow(shut, 3)
-    monkeypatch.setattr(broadcasting, "LARGE", 2)
-    broadcast = draft(shut)
-    with pytest.raises(Refused, match="not eligible"):
-        broadcasting.submit(broadcast, send_at=None, now=NOW)
-    broadcast.refresh_from_db()
-    assert broadcast.status == "draft"
+def test_a_broadcast_that_another_host_calls_due_is_due(seller):
+    follow(seller, 1)
+    broadcasting.submit(draft(seller), send_at=NOW + timedelta(seconds=1), now=NOW)
+    assert broadcasting.launch_due(now=NOW) == 1
 
 
 def test_more_than_a_day_late_is_not_sent_and_says_so(seller):

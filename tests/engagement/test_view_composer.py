@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+import time_machine
 from django.db import connection
 from django.test import Client
 
@@ -82,11 +83,33 @@ def test_a_large_shop_sees_its_broadcast_start_and_then_go(client, master, monke
     assert "Accepted: your customers are being chosen, then it is sent." in page.text
     assert "It is starting" in page.text
     address = page.redirect_chain[-1][0]
-    assert f'hx-get="{address}"' in page.text
+    assert "Cancel broadcast" not in page.text
+    progress = f"{address}progress/?starting=soon"
+    assert f'hx-get="{progress}"' in page.text
+    assert client.get(progress, headers=HTMX).status_code == 204
+    assert "HX-Refresh" not in client.get(progress, headers=HTMX).headers
+
     assert broadcasting.launch_due(now=NOW) == 1
+    assert client.get(progress, headers=HTMX).headers["HX-Refresh"] == "true"
     page = client.get(address)
     assert "It is starting" not in page.text
     assert "Whom it reached" in page.text
+
+
+def test_what_no_worker_starts_is_late_and_what_waits_for_its_market_is_scheduled(
+    client, master, monkeypatch
+):
+    follow(master.seller, 2)
+    monkeypatch.setattr(broadcasting, "LARGE", 1)
+    address = client.post(NEW, typed()).url
+    with time_machine.travel(NOW + timedelta(minutes=10), tick=False):
+        page = client.get(address).text
+        assert "It has not started yet" in page
+        assert "Cancel broadcast" in page
+        master.seller.market.stop_sending(reason="a test", now=NOW)
+        page = client.get(address).text
+        assert "It has not started yet" not in page
+        assert "It is scheduled" in page
 
 
 def test_who_would_get_it_twice_is_told_a_large_shop_after_the_page(client, master, monkeypatch):

@@ -1,0 +1,139 @@
+"""A shop of very many contacts: its launch is left to a worker, and nobody waits for what it holds meanwhile."""
+
+from contextlib import contextmanager
+from datetime import timedelta
+
+import pytest
+import time_machine
+from django.db import connection, connections
+
+from engagement import broadcasting, doorbell, drafting, tasks
+from engagement.broadcasting import AlreadyLaunched
+from engagement.drafting import Draft
+from engagement.entitlement import Refused
+from engagement.models import Broadcast, Recipient
+from sellers.models import Seller
+from tests.factories import NOW, BroadcastFactory, PolicyFactory, SellerFactory, days_ago, follow, open_week
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def seller(monkeypatch):
+    """A shop whose three followers are very many."""
+    monkeypatch.setattr(broadcasting, "LARGE", 2)
+    seller = SellerFactory()
+    open_week(seller, limit=500)
+    follow(seller, 3)
+    return seller
+
+
+def submit(seller, **options):
+    return broadcasting.submit(BroadcastFactory(seller=seller), send_at=None, now=NOW, **options)
+
+
+@contextmanager
+def held(rows):
+    """Another connection holds these rows; here nobody waits long for it."""
+    other = connections.create_connection("default")
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '200ms'")
+    other.set_autocommit(False)
+    try:
+        with other.cursor() as cursor:
+            cursor.execute(f"SELECT FROM {rows} FOR NO KEY UPDATE")
+        yield
+    finally:
+        other.rollback()
+        other.close()
+        with connection.cursor() as cursor:
+            cursor.execute("RESET lock_timeout")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_its_launch_is_left_to_a_worker(seller, monkeypatch):
+    rung = []
+    monkeypatch.setattr(doorbell, "_silent_until", 0.0)
+    monkeypatch.setattr(doorbell, "_send", rung.append)
+
+    broadcast = submit(seller)
+
+    assert (broadcast.status, broadcast.send_at, rung) == ("scheduled", NOW, ["engagement.tasks.launch_due"])
+    assert broadcast.is_starting(NOW)
+    assert not Recipient.objects.exists()
+    with time_machine.travel(NOW, tick=False):
+        tasks.launch_due()
+    broadcast.refresh_from_db()
+    assert (broadcast.status, broadcast.selected) == ("sending", 3)
+    assert not broadcast.is_starting(NOW)
+
+
+@pytest.mark.parametrize("reason", ["not eligible", "Sending is paused", "0 times today"])
+def test_what_is_refused_without_choosing_is_refused_at_once(seller, reason):
+    match reason:
+        case "not eligible":
+            seller = SellerFactory(market=seller.market)
+            follow(seller, 3)
+        case "Sending is paused":
+            seller.market.stop_sending(reason="a test", now=NOW)
+        case _:
+            PolicyFactory(
+                market=seller.market,
+                effective_from=days_ago(1),
+                quiet_from=None,
+                quiet_until=None,
+                uses_per_day=0,
+            )
+    broadcast = BroadcastFactory(seller=Seller.objects.get(pk=seller.pk))
+    with pytest.raises(Refused, match=reason):
+        broadcasting.submit(broadcast, send_at=None, now=NOW)
+    broadcast.refresh_from_db()
+    assert broadcast.status == "draft"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "deed",
+    [
+        broadcasting.cancel,
+        broadcasting.unschedule,
+        lambda broadcast: drafting.revise(broadcast, Draft(broadcast.scenario, "Changed"), by=None),
+    ],
+)
+def test_who_changes_it_while_it_is_launched_is_told_that_it_is_being_sent(seller, deed):
+    with doorbell.held():
+        broadcast = submit(seller)
+    row = f"engagement_broadcast WHERE id = {broadcast.pk}"
+    with held(row), pytest.raises(AlreadyLaunched, match="being sent just now"):
+        deed(broadcast)
+    broadcast.refresh_from_db()
+    assert broadcast.status == "scheduled"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_another_broadcast_of_the_shop_is_refused_meanwhile_and_its_draft_kept(seller, monkeypatch):
+    monkeypatch.setattr(broadcasting, "LARGE", 100)
+    other = BroadcastFactory(seller=seller)
+    row = f"sellers_seller WHERE id = {seller.pk}"
+    with held(row), pytest.raises(Refused, match="Try again in some seconds"):
+        broadcasting.submit(other, send_at=None, now=NOW)
+    other.refresh_from_db()
+    assert other.status == "draft"
+    assert broadcasting.submit(other, send_at=None, now=NOW).status == "sending"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_passes_by_a_shop_that_another_launches_for(seller):
+    with doorbell.held():
+        waiting = submit(seller)
+        free = SellerFactory(market=seller.market)
+        open_week(free, limit=500)
+        follow(free, 3)
+        other = submit(free)
+        with held(f"sellers_seller WHERE id = {seller.pk}"):
+            assert broadcasting.launch_due(now=NOW) == 1
+        assert set(Broadcast.objects.values_list("pk", "status")) == {
+            (waiting.pk, "scheduled"),
+            (other.pk, "sending"),
+        }
+        assert broadcasting.launch_due(now=NOW + timedelta(seconds=1)) == 1
