@@ -36,6 +36,8 @@ def stop_in_order_on(*signs: signal.Signals) -> None:
 
 
 def _leave(sign: int, frame: FrameType | None) -> NoReturn:
+    for other in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(other, signal.SIG_IGN)  # impatience must not cut the way out short
     sys.exit(128 + sign)
 
 

@@ -41,7 +41,7 @@ def whole(*, only: str = "") -> Iterator[Measured]:
         if wanted(f"P2-{recipients}"):
             yield deliveries.measure(f"P2-{recipients}", sellers=1, followers=recipients, goal=even)
     if wanted("P2-sellers-10000"):
-        yield deliveries.measure("P2-sellers-10000", sellers=50, onlookers=9_950, followers=400, goal=even)
+        yield deliveries.measure("P2-sellers-10000", sellers=50, onlookers=9_950, followers=2000, goal=even)
     if wanted("P3-receipts"):
         yield from facts.measure_receipts(sellers=200, followers=2000)
     if wanted("P3-signals"):

@@ -5,6 +5,7 @@ Broadcasts are launched by as many processes as the web server of `make run` has
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import signal
 import subprocess
@@ -28,22 +29,37 @@ from engagement.models import Batch, Broadcast
 
 WORKERS = 2
 LAUNCHERS = 2  # as Procfile's web server has processes
+ROUNDS = 2
 
 
 def measure(
     case: str, *, sellers: int, followers: int, goal: Goal, workers: int = WORKERS, onlookers: int = 0
 ) -> Measured:
-    """Each of `sellers` sends to its followers; `onlookers` are sellers who have as many, and send nothing."""
+    """Each of `sellers` sends to its followers; `onlookers` are sellers beside them, who send nothing.
+
+    Floor and portal take turns, and the better run of each counts: the pace of a virtual machine changes by the minute.
+    """
     rows = sellers * followers
-    broadcasts = ground.make(sellers=sellers + onlookers, followers=followers)[:sellers]
-    parts = _share(broadcasts)
-    floor_s = timed(lambda: floor.run(parts, size=followers, workers=workers))
-    _check(rows)
-    parts = _share(ground.make(sellers=sellers + onlookers, followers=followers)[:sellers])
-    with celery_workers(workers), launchers(len(parts)) as processes:
-        ours_s = timed(lambda: _launch_and_wait(parts, processes))
-    _check(rows)
-    return Measured(case, rows, floor_s, ours_s, goal)
+
+    def begin() -> list[list[Broadcast]]:
+        return _share(ground.make(sellers=sellers, followers=followers, onlookers=onlookers))
+
+    def run_floor() -> float:
+        parts = begin()
+        with floor.backends(len(parts)) as launching, floor.backends(workers) as delivering:
+            return timed(lambda: floor.run(parts, launching, delivering, size=followers))
+
+    def run_ours() -> float:
+        parts = begin()
+        with celery_workers(workers), launchers(len(parts)) as processes:
+            return timed(lambda: _launch_and_wait(parts, processes))
+
+    best = {run_floor: math.inf, run_ours: math.inf}
+    for _ in range(ROUNDS):
+        for run in best:
+            best[run] = min(best[run], run())
+            _check(rows)
+    return Measured(case, rows, best[run_floor], best[run_ours], goal)
 
 
 def _share(broadcasts: list[Broadcast]) -> list[list[Broadcast]]:
@@ -73,14 +89,20 @@ def launchers(count: int) -> Iterator[list[ProcessPoolExecutor]]:
             running.enter_context(ProcessPoolExecutor(1, mp_context=spawn, initializer=django.setup))
             for _ in range(count)
         ]
-        for warming in [process.submit(_warm) for process in processes]:
-            warming.result()
-        yield processes
+        try:
+            for warming in [process.submit(_warm) for process in processes]:
+                warming.result()
+            yield processes
+        except BaseException:
+            for child in multiprocessing.active_children():  # or each is waited for until all is launched
+                child.terminate()
+            raise
 
 
 def _warm() -> None:
     Batch.objects.exists()
-    ring()
+    if not ring():
+        raise RuntimeError("the broker does not answer: nothing would be delivered")
 
 
 def _check(rows: int) -> None:

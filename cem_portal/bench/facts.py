@@ -86,7 +86,8 @@ def measure_receipts(*, sellers: int, followers: int) -> Iterator[Measured]:
 
 def _deliver(sellers: int, followers: int) -> list[Receipt]:
     broadcasts = ground.make(sellers=sellers, followers=followers)
-    floor.run([broadcasts], size=followers, workers=WORKERS)
+    with floor.backends(1) as launching, floor.backends(WORKERS) as delivering:
+        floor.run([broadcasts], launching, delivering, size=followers)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
     keys = list(Message.objects.values_list("seller_id", "buyer_id", "content_id"))

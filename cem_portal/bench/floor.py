@@ -7,7 +7,9 @@ of backends, without Django, Celery or anything that explains, counts or refuses
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import psycopg
@@ -16,6 +18,8 @@ from django.db import connection
 
 from cem_portal.bench.ground import NOW, WEEK
 from engagement.models import Broadcast
+
+Backend = psycopg.Connection[Any]
 
 FLIP = """
 UPDATE engagement_broadcast SET status = 'sending', admitted_at = %(now)s, send_at = %(now)s,
@@ -102,55 +106,61 @@ WHERE week = %(week)s AND seller_id = %(seller)s AND broadcast_id = %(broadcast)
 """
 
 
-def connect() -> psycopg.Connection[Any]:
+def connect() -> Backend:
     """A connection to the database that Django uses."""
     at = connection.settings_dict
     return psycopg.connect(host=at["HOST"], dbname=at["NAME"], user=at["USER"], port=at["PORT"] or None)
 
 
-def run(parts: list[list[Broadcast]], *, size: int, workers: int) -> int:
-    """Launch every draft, each part from a backend of its own, while `workers` others deliver. Returns messages sent."""
+@contextmanager
+def backends(count: int) -> Iterator[list[Backend]]:
+    """So many connections to the database that Django uses."""
+    with ExitStack() as opened:
+        yield [opened.enter_context(connect()) for _ in range(count)]
+
+
+def run(
+    parts: list[list[Broadcast]], launching: list[Backend], delivering: list[Backend], *, size: int
+) -> None:
+    """Launch every draft, each part from a backend of its own, while others deliver."""
     launched = threading.Event()
-    with ThreadPoolExecutor(workers + len(parts)) as pool:
-        deliveries = [pool.submit(_deliver, launched) for _ in range(workers)]
+    with ThreadPoolExecutor(len(launching) + len(delivering)) as pool:
+        deliveries = [pool.submit(_deliver, server, launched) for server in delivering]
         try:
-            for launching in [pool.submit(_launch, part, size) for part in parts]:
-                launching.result()
+            for launch in [pool.submit(_launch, *each, size) for each in zip(launching, parts, strict=True)]:
+                launch.result()
         finally:
             launched.set()
-        return sum(delivery.result() for delivery in deliveries)
+        for delivery in deliveries:
+            delivery.result()
 
 
-def _launch(broadcasts: list[Broadcast], size: int) -> None:
+def _launch(server: Backend, broadcasts: list[Broadcast], size: int) -> None:
     fixed = {"now": NOW, "week": WEEK, "day": NOW.date(), "size": size, "batch": settings.BATCH_SIZE}
-    with connect() as server:
-        for broadcast in broadcasts:
-            keys = {"seller": broadcast.seller_id, "broadcast": broadcast.pk}
-            bound = fixed | keys | {"scenario": broadcast.scenario_id}
-            with server.transaction():
-                server.execute("SELECT 1 FROM sellers_seller WHERE id = %(seller)s FOR NO KEY UPDATE", bound)
-                for statement in (FLIP, ADMIT, CHARGE, BATCHES):
-                    server.execute(statement, bound, prepare=True)
+    for broadcast in broadcasts:
+        keys = {"seller": broadcast.seller_id, "broadcast": broadcast.pk}
+        bound = fixed | keys | {"scenario": broadcast.scenario_id}
+        with server.transaction():
+            server.execute("SELECT 1 FROM sellers_seller WHERE id = %(seller)s FOR NO KEY UPDATE", bound)
+            for statement in (FLIP, ADMIT, CHARGE, BATCHES):
+                server.execute(statement, bound, prepare=True)
 
 
-def _deliver(launched: threading.Event) -> int:
-    total = 0
-    with connect() as server:
-        while True:
-            over = launched.is_set()  # before looking: what was launched meanwhile is seen
-            with server.transaction():
-                taken = server.execute(TAKE, prepare=True).fetchone()
-                if taken is not None:
-                    total += _send(server, taken)
-            if taken is None and over:
-                return total
-            if taken is None:
-                launched.wait(0.001)
+def _deliver(server: Backend, launched: threading.Event) -> None:
+    while True:
+        over = launched.is_set()  # before looking: what was launched meanwhile is seen
+        with server.transaction():
+            taken = server.execute(TAKE, prepare=True).fetchone()
+            if taken is not None:
+                _send(server, taken)
+        if taken is None and over:
+            return
+        if taken is None:
+            launched.wait(0.001)
 
 
-def _send(server: psycopg.Connection[Any], taken: tuple[Any, ...]) -> int:
+def _send(server: Backend, taken: tuple[Any, ...]) -> None:
     names = ("week", "seller", "broadcast", "number", "first", "last", "content")
     bound = dict(zip(names, taken, strict=True)) | {"now": NOW}
     sent = server.execute(SEND, bound, prepare=True).rowcount
     server.execute(CLOSE, bound | {"sent": sent}, prepare=True)
-    return sent

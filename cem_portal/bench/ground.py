@@ -43,6 +43,20 @@ CROSS JOIN LATERAL (
 ) AS bought
 ORDER BY buyer.id
 """
+# Each onlooker has FEW of the senders' buyers, with the same past.
+FEW = 40
+ONLOOKERS = """
+INSERT INTO customers_contact (seller_id, buyer_id, followed_times, viewed_times, cart_times,
+    wish_times, unpaid_times, ordered_times, paid_times, unreviewed_times, read_times, orders, spent,
+    messages, reads)
+SELECT onlooker.id, buyer_id, followed_times, viewed_times, cart_times, wish_times, unpaid_times, ordered_times,
+       paid_times, unreviewed_times, read_times, orders, spent, messages, reads
+FROM (SELECT id, row_number() OVER (ORDER BY id) - 1 AS n FROM sellers_seller) AS onlooker
+CROSS JOIN generate_series(0, %(few)s - 1) AS nth
+JOIN (SELECT *, row_number() OVER (ORDER BY buyer_id) - 1 AS n FROM customers_contact) AS contact
+  ON contact.n = (onlooker.n * %(few)s + nth) %% %(contacts)s
+WHERE onlooker.n >= %(sellers)s
+"""
 
 
 def clear() -> None:
@@ -60,17 +74,22 @@ def clear() -> None:
         cursor.execute(f"TRUNCATE {', '.join(tables.split())} RESTART IDENTITY CASCADE")
 
 
-def make(*, sellers: int, followers: int) -> list[Broadcast]:
-    """`sellers` shops with `followers` each, eligible and with quota; a draft a shop."""
+def make(*, sellers: int, followers: int, onlookers: int = 0) -> list[Broadcast]:
+    """`sellers` shops with `followers` each, eligible and with quota; a draft a shop.
+
+    `onlookers` are shops beside them, with FEW followers, who may send as well and do not.
+    """
     clear()
-    shops = make_sellers(sellers, max_recipients=max(2000, followers))
+    shops = make_sellers(sellers + onlookers, max_recipients=max(2000, followers))
+    contacts = sellers * followers
     with connection.cursor() as cursor:
-        cursor.execute(BUYERS, [shops[0].market_id, sellers * followers])
+        cursor.execute(BUYERS, [shops[0].market_id, contacts])
         cursor.execute(CONTACTS, {"now": NOW, "sellers": sellers})
+        cursor.execute(ONLOOKERS, {"few": FEW, "contacts": contacts, "sellers": sellers})
     drafts = open_week(shops, quota=2 * followers)
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")
-    return drafts
+    return drafts[:sellers]
 
 
 def open_week(shops: list[Seller], *, quota: int) -> list[Broadcast]:

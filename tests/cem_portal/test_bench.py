@@ -43,7 +43,8 @@ def test_ended_early_it_leaves_no_process_and_no_folder(tmp_path, sign):
         running.send_signal(sign)
         assert running.wait(timeout=40) == 128 + sign
     finally:
-        running.kill()
+        running.terminate()
+        running.wait()
     assert not started(tmp_path)
     assert not [left for left in tmp_path.glob("bench-*") if left.is_dir()]
 
