@@ -48,7 +48,7 @@ def without_durability(stage: Stage) -> Iterator[None]:
 
 
 def spend_connections(stage: Stage) -> tuple[int, str]:
-    """Many clients share ten connections, and some lose theirs when all but the batches is written."""
+    """Many clients share ten connections, and some lose theirs after the charge."""
     stage.restart_postgres(max_connections="10")
     stage.start_worker()
     drafts = [*stage.drafts, *more_drafts(stage.drafts, count=stage.size.clients)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from contextlib import suppress
 from types import TracebackType
 
 import psycopg
@@ -31,7 +30,7 @@ GROUP BY relation.relname, relation.relkind
 # What is written until there is no room is undone, and leaves no room in the pages that there are.
 SPEND = f"""
 INSERT INTO {LEDGER} (quota_id, kind, amount, reference, reason, at)
-SELECT quota_id, kind, amount, 'ballast:' || n, reason, at FROM {LEDGER}, generate_series(1, 100000) AS n
+SELECT quota_id, kind, amount, 'ballast:' || id || ':' || n, reason, at FROM {LEDGER}, generate_series(1, 100000) AS n
 """
 
 
@@ -93,8 +92,12 @@ class SmallDisk:
                         pass
                 except OSError:
                     continue
-        with self.connect() as connection, suppress(psycopg.errors.DiskFull):
-            connection.execute(SPEND)
+        with self.connect() as connection:
+            try:
+                connection.execute(SPEND)
+            except psycopg.errors.DiskFull:
+                return
+        raise RuntimeError("The small disk has room left.")
 
     def make_room(self) -> None:
         self.ballast.unlink(missing_ok=True)
