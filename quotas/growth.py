@@ -48,6 +48,11 @@ FROM (
 ) AS weighed
 """
 
+# Until the end of the transaction, or AS_BEFORE: whoever is looked up is looked up by a key. A table that was empty when it
+# was last analysed would be read as a whole for each seller, while it grows.
+BY_KEY = "SET LOCAL enable_seqscan = off"
+AS_BEFORE = "SET LOCAL enable_seqscan TO DEFAULT"
+
 # The quotas of a week and the ledger's grants, for every seller and every scenario that the seller's
 # tier opens. Indexes: one_standing_per_week, one_growth_per_week.
 OPEN = """
@@ -98,12 +103,13 @@ def weigh(market: Market, *, week: date, policy: Policy, responses: QuerySet[Any
 
     `responses` gives seller_id, delivered and read: who was told and who read, in the days that
     count. Standings of the week must be published. Without eligibility and without a message there
-    is nothing to calculate; the weeks reached before are kept (D8).
+    is nothing to calculate; the weeks reached before are kept (D8). A part of the caller's transaction.
     """
     steps = multipliers(policy)
     compounding = policy.growth_mode == Policy.Growth.COMPOUNDING
     sql, bound = responses.values("seller_id", "delivered", "read").query.sql_with_params()
     with connection.cursor() as cursor:
+        cursor.execute(BY_KEY)
         cursor.execute(
             WEIGH.format(responses=sql),
             (
@@ -112,6 +118,7 @@ def weigh(market: Market, *, week: date, policy: Policy, responses: QuerySet[Any
                 *(policy.growth_min_delivered, policy.target_read_rate, week, market.pk),
             ),
         )
+        cursor.execute(AS_BEFORE)
 
 
 def open_quotas(market: Market, *, week: date, as_of: datetime, at: datetime) -> int:

@@ -4,6 +4,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from django.db import connection
 from django.db.models import F, Sum
 
 from chat.models import Message
@@ -13,6 +14,7 @@ from eligibility.models import Evaluation, Job, Standing
 from engagement import failpoints, retention, weekly_review
 from engagement.entitlement import tier_of
 from engagement.models import Batch
+from quotas import growth
 from quotas.growth import explain, quota_of_week
 from quotas.models import Allowance, Growth, LedgerEntry, Quota, Scenario
 from tests.factories import (
@@ -385,6 +387,30 @@ def test_nothing_is_asked_seller_by_seller(seller, django_assert_num_queries):
     for _ in range(20):
         MetricsFactory(seller=SellerFactory(market=seller.market), followers=60)
     retention.make_room(WEEK)
-    with django_assert_num_queries(30):  # three of them: do the week's partitions stand
+    with django_assert_num_queries(32):  # three of them: do the week's partitions stand
         review(MONDAY)
     assert Quota.objects.filter(week=WEEK).count() == 21 * 7
+
+
+@pytest.mark.parametrize("guard", [True, False])
+def test_growth_is_looked_up_by_its_key_also_where_the_table_was_empty(seller, monkeypatch, guard):
+    """A million sellers of a new market: read as a whole for each of them, the table grows meanwhile."""
+    if not guard:
+        monkeypatch.setattr(growth, "BY_KEY", "SELECT 1")
+    plans = []
+
+    def explain(execute, sql, parameters, many, context):
+        if "INSERT INTO quotas_growth" in sql:
+            execute(f"EXPLAIN {sql}", parameters, many, context)
+            plans.append("\n".join(line for (line,) in context["cursor"].fetchall()))
+        return execute(sql, parameters, many, context)
+
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE quotas_growth")
+    with connection.execute_wrapper(explain):
+        review()
+    assert plans
+    assert ("Seq Scan on quotas_growth" not in "".join(plans)) == guard
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW enable_seqscan")
+        assert cursor.fetchone() == ("on",)
