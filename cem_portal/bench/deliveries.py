@@ -47,11 +47,13 @@ def measure(
     def run_floor() -> float:
         parts = begin()
         with floor.backends(len(parts)) as launching, floor.backends(workers) as delivering:
+            for server in (*launching, *delivering):
+                floor.warm(server, parts[0][0], size=followers)
             return timed(lambda: floor.run(parts, launching, delivering, size=followers))
 
     def run_ours() -> float:
         parts = begin()
-        with celery_workers(workers), launchers(len(parts)) as processes:
+        with celery_workers(workers), launchers(parts) as processes:
             return timed(lambda: _launch_and_wait(parts, processes))
 
     best = {run_floor: math.inf, run_ours: math.inf}
@@ -81,16 +83,17 @@ def _launch(broadcasts: list[Broadcast]) -> None:
 
 
 @contextmanager
-def launchers(count: int) -> Iterator[list[ProcessPoolExecutor]]:
-    """Processes that launch, each with its connections open, as a web server's are."""
+def launchers(parts: list[list[Broadcast]]) -> Iterator[list[ProcessPoolExecutor]]:
+    """A process a part, to launch it: warm, as a web server's are."""
     spawn = multiprocessing.get_context("spawn")
     with ExitStack() as running:
         processes = [
             running.enter_context(ProcessPoolExecutor(1, mp_context=spawn, initializer=django.setup))
-            for _ in range(count)
+            for _ in parts
         ]
         try:
-            for warming in [process.submit(_warm) for process in processes]:
+            pairs = zip(processes, parts, strict=True)
+            for warming in [process.submit(_warm, part[0]) for process, part in pairs]:
                 warming.result()
             yield processes
         except BaseException:
@@ -99,8 +102,8 @@ def launchers(count: int) -> Iterator[list[ProcessPoolExecutor]]:
             raise
 
 
-def _warm() -> None:
-    Batch.objects.exists()
+def _warm(broadcast: Broadcast) -> None:
+    assert broadcasting.find_audience(broadcast.seller, broadcast.scenario, now=ground.NOW).waterfall.selected
     if not ring():
         raise RuntimeError("the broker does not answer: nothing would be delivered")
 

@@ -119,6 +119,14 @@ def backends(count: int) -> Iterator[list[Backend]]:
         yield [opened.enter_context(connect()) for _ in range(count)]
 
 
+def warm(server: Backend, broadcast: Broadcast, *, size: int) -> None:
+    """Let a backend learn of the tables, as those of the portal have."""
+    bound = _bind(broadcast, size) | {"content": 0, "number": 1, "first": 1, "last": 1}
+    for statement in (ADMIT, SEND):
+        server.execute(f"EXPLAIN {statement}", bound)
+    server.commit()
+
+
 def run(
     parts: list[list[Broadcast]], launching: list[Backend], delivering: list[Backend], *, size: int
 ) -> None:
@@ -136,14 +144,18 @@ def run(
 
 
 def _launch(server: Backend, broadcasts: list[Broadcast], size: int) -> None:
-    fixed = {"now": NOW, "week": WEEK, "day": NOW.date(), "size": size, "batch": settings.BATCH_SIZE}
     for broadcast in broadcasts:
-        keys = {"seller": broadcast.seller_id, "broadcast": broadcast.pk}
-        bound = fixed | keys | {"scenario": broadcast.scenario_id}
+        bound = _bind(broadcast, size)
         with server.transaction():
             server.execute("SELECT 1 FROM sellers_seller WHERE id = %(seller)s FOR NO KEY UPDATE", bound)
             for statement in (FLIP, ADMIT, CHARGE, BATCHES):
                 server.execute(statement, bound, prepare=True)
+
+
+def _bind(broadcast: Broadcast, size: int) -> dict[str, Any]:
+    fixed = {"now": NOW, "week": WEEK, "day": NOW.date(), "size": size, "batch": settings.BATCH_SIZE}
+    keys = {"seller": broadcast.seller_id, "broadcast": broadcast.pk}
+    return fixed | keys | {"scenario": broadcast.scenario_id}
 
 
 def _deliver(server: Backend, launched: threading.Event) -> None:
