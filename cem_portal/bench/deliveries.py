@@ -29,7 +29,7 @@ from engagement.models import Batch, Broadcast
 
 WORKERS = 2
 LAUNCHERS = 2  # as Procfile's web server has processes
-ROUNDS = 2
+ROUNDS = 3
 
 
 def measure(
@@ -37,7 +37,7 @@ def measure(
 ) -> Measured:
     """Each of `sellers` sends to its followers; `onlookers` are sellers beside them, who send nothing.
 
-    Floor and portal take turns, and the better run of each counts: the pace of a virtual machine changes by the minute.
+    Floor and portal take turns, and the best run of each counts: the pace of a virtual machine changes by the minute.
     """
     rows = sellers * followers
 
