@@ -34,7 +34,7 @@ def stop_servers(data: Path) -> None:
     for folder in (data / "postgres", name_state_folder(data / "postgres")):
         stop_stale(
             folder / "postmaster.pid",
-            belongs=lambda process, folder=folder: str(folder) in process.cmdline(),  # type: ignore[misc]
+            belongs=lambda process, folder=folder: str(folder) in process.cmdline(),  # type: ignore[misc]  # mypy infers no default of a lambda
             sign=signal.SIGINT,
         )
     valkey = data / "valkey"

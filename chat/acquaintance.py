@@ -24,7 +24,7 @@ class Acquaintance:
     @property
     def followed_at(self) -> datetime | None:
         times = self.contact.followed_times if self.contact else []
-        return times[0] if times else None  # type: ignore[return-value]
+        return times[0] if times else None  # type: ignore[return-value]  # the stubs know no type of an array
 
     @property
     def muted(self) -> bool:

@@ -53,7 +53,7 @@ def show_inbox(request: HttpRequest) -> HttpResponse:
             for value, label in InboxFilter.SHOWN
         ],
     }
-    template = "chat/_threads.html" if request.htmx else "chat/inbox.html"  # type: ignore[attr-defined]
+    template = "chat/_threads.html" if request.htmx else "chat/inbox.html"  # type: ignore[attr-defined]  # django_htmx sets it
     return render(request, template, context)
 
 
@@ -100,7 +100,7 @@ def reply(request: HttpRequest, pk: int) -> HttpResponseBase:
             text=form.cleaned_data["text"],
             now=timezone.now(),
         )
-        if not request.htmx:  # type: ignore[attr-defined]
+        if not request.htmx:  # type: ignore[attr-defined]  # django_htmx sets it
             return redirect("chat-thread", pk=pk)
     context = {
         "conversation": conversation,
@@ -109,7 +109,7 @@ def reply(request: HttpRequest, pk: int) -> HttpResponseBase:
         "market": conversation.seller.market,
         "focus": True,
     }
-    if request.htmx:  # type: ignore[attr-defined]
+    if request.htmx:  # type: ignore[attr-defined]  # django_htmx sets it
         return render(request, "chat/_talk.html", context, status=200 if sent else 422)
     context["known"] = know(seller=conversation.seller, buyer=conversation.buyer)
     context["crumbs"] = [("Chat", "/chat/"), (conversation.buyer.name, "")]

@@ -122,7 +122,7 @@ class History:
                 closes=min(following.refresh, self.now),
                 random=self.random,
             )
-            moments += [Moment(plan.at, lambda p=plan: self._send(p, town)) for plan in plans]  # type: ignore[misc]
+            moments += [Moment(plan.at, partial(self._send, plan, town)) for plan in plans]
         if weeks[-1].evaluation <= self.now:
             last = len(weeks) - 2
             moments.append(Moment(weeks[-1].evaluation, lambda: self._evaluate(town, last, weeks[-1])))
