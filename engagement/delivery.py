@@ -94,7 +94,7 @@ def deliver_next_batch(*, now: datetime, weeks: tuple[date, date] | None = None)
     Batches of a market whose switch is off stay open (D16). `weeks`: the first and last that have
     something unsettled, where the caller has asked already.
     """
-    weeks = weeks or Broadcast.objects.weeks_under_way()
+    weeks = weeks or Broadcast.weeks_under_way()
     taken = _take_batch(weeks) if weeks else None
     if taken is None:
         return None
@@ -129,7 +129,7 @@ def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
     What is launched meanwhile in a later week rings a bell of its own.
     """
     until = time.monotonic() + seconds
-    weeks = Broadcast.objects.weeks_under_way()
+    weeks = Broadcast.weeks_under_way()
     batch, short = None, []
     while weeks is not None and time.monotonic() < until:
         batch = deliver_next_batch(now=timezone.now(), weeks=weeks)

@@ -111,7 +111,7 @@ def settle_ended(*, now: datetime) -> int:
 
     Whoever delivers does it at once (`end_whole`): this finds what was left behind.
     """
-    weeks = Broadcast.objects.weeks_under_way()
+    weeks = Broadcast.weeks_under_way()
     if weeks is None:
         return 0
     pending = Batch.objects.filter(

@@ -13,7 +13,7 @@ from sellers.models import Market, Seller
 class BatchQuerySet(models.QuerySet["Batch"]):
     def under_way(self) -> BatchQuerySet:
         """Those of the weeks that have something unsettled, which a query of its own asks: none else is pending."""
-        weeks = Broadcast.objects.weeks_under_way()
+        weeks = Broadcast.weeks_under_way()
         return self.none() if weeks is None else self.filter(week__range=weeks)
 
     def due(self) -> BatchQuerySet:

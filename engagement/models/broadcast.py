@@ -45,13 +45,6 @@ class BroadcastQuerySet(SellerOwned["Broadcast"]):
         """Ended broadcasts whose messages the contacts do not remember yet."""
         return self.filter(ended_at__isnull=False, remembered=False)
 
-    def weeks_under_way(self) -> tuple[date, date] | None:
-        """The first and last week of those unsettled: only their partitions can hold open batches."""
-        with connection.cursor() as cursor:  # as text: asked before each delivery, however short
-            cursor.execute(WEEKS_UNDER_WAY)
-            first, last = cursor.fetchone()
-        return None if first is None else (first, last)
-
 
 @pghistory.track(pghistory.UpdateEvent(), fields=["status", "reason", "send_at"], model_name="BroadcastEvent")
 class Broadcast(models.Model):
@@ -194,6 +187,14 @@ class Broadcast(models.Model):
     @property
     def editable(self) -> bool:
         return self.status in (self.Status.DRAFT, self.Status.SCHEDULED)
+
+    @staticmethod
+    def weeks_under_way() -> tuple[date, date] | None:
+        """The first and last week of all unsettled broadcasts: only their partitions can hold open batches."""
+        with connection.cursor() as cursor:  # as text: asked before each delivery, however short
+            cursor.execute(WEEKS_UNDER_WAY)
+            first, last = cursor.fetchone()
+        return None if first is None else (first, last)
 
     def batches(self) -> BatchQuerySet:
         return self.batch_set.filter(**self._key())

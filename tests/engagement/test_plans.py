@@ -262,7 +262,7 @@ class HotQueries(TestCase):
                     assert plan.partitions("engagement_batch") <= {mark(WEEK)}
 
     def test_what_is_under_way_is_known_by_its_index(self):
-        plan = self.plans(Broadcast.objects.weeks_under_way, of="engagement_broadcast")[0]
+        plan = self.plans(Broadcast.weeks_under_way, of="engagement_broadcast")[0]
         assert plan.indexes() == {"broadcast_under_way"}
 
     def test_settling_reads_the_broadcasts_own_week(self):
