@@ -48,7 +48,7 @@ STOP = Deed(
         "" if broadcast.status in broadcasting.STOPPABLE
         else f"It is {broadcast.get_status_display().lower()}: only what is being sent can be stopped."
     ),
-    refusals=(broadcasting.AlreadyLaunched,),
+    refusals=(Refused,),
     form=StopForm,
     hint="The seller reads this on the broadcast's page. It is kept in the history, too.",
 )  # fmt: skip

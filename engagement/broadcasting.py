@@ -7,7 +7,7 @@ the seller's lock admits one launch a seller at a time, the rest follow from it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -37,6 +37,7 @@ STOPPABLE = (Status.SENDING, Status.PAUSED)
 TOO_LATE = timedelta(hours=24)
 CLOCKS_APART = timedelta(seconds=2)  # of hosts: what one calls due is due for all
 BUSY = "Another broadcast to your customers is being prepared just now. Try again in some seconds. Your draft is kept."
+HELD = "Another broadcast of this shop is being prepared just now, so nothing was changed. Try again in some seconds."
 
 
 class AlreadyLaunched(Refused):
@@ -72,17 +73,13 @@ def launch(broadcast: Broadcast, *, now: datetime) -> Broadcast:
     All or nothing. Raises Refused, and AlreadyLaunched when another launch of it came first.
     """
     try:
-        with transaction.atomic():
+        with unless_held(Refused(BUSY)), transaction.atomic():
             _launch(broadcast, now=now)
             ring_on_commit(FOREIGN if broadcast.gateway else OWN)
             figures = {"selected": broadcast.selected, "charged": broadcast.charged}
             tell("broadcast launched", broadcast=broadcast.pk, seller=broadcast.seller_id, **figures)
     except Refused:
         broadcast.refresh_from_db()
-        raise
-    except OperationalError as error:
-        if isinstance(error.__cause__, LockNotAvailable):
-            raise Refused(BUSY) from error
         raise
     failpoints.reach(failpoints.LAUNCH_COMMITTED)
     return broadcast
@@ -218,9 +215,9 @@ def stop(broadcast: Broadcast, *, reason: str, now: datetime, expected: Sequence
     """Stop a broadcast in mid-send: batches not yet sent never will be, and are refunded.
 
     Nothing that was delivered is recalled (D1). Raises AlreadyLaunched when it has ended, or is not in
-    an `expected` state.
+    an `expected` state, and Refused while another of the seller's is launched.
     """
-    Seller.objects.locked(broadcast.seller_id)
+    lock_seller(broadcast)
     flip(
         broadcast, expected, status=Status.STOPPED, reason=reason[:200], paused_at=None, paused_by_staff=False
     )
@@ -260,14 +257,25 @@ def flip(broadcast: Broadcast, expected: Sequence[Status], **changes: object) ->
         setattr(broadcast, name, value)
 
 
-@contextmanager
-def unless_being_launched() -> Iterator[None]:
+def lock_seller(broadcast: Broadcast) -> None:
+    """Take the first of the locks. Raises Refused where a page waits too long: a large shop's launch holds it."""
+    with unless_held(Refused(HELD)):
+        Seller.objects.locked(broadcast.seller_id)
+
+
+def unless_being_launched() -> AbstractContextManager[None]:
     """Raises AlreadyLaunched where a page waits too long for a broadcast's row: a worker holds it while it launches."""
+    return unless_held(AlreadyLaunched("This broadcast is being sent just now."))
+
+
+@contextmanager
+def unless_held(refusal: Refused) -> Iterator[None]:
+    """Raises `refusal` where a lock was not had in the time that a page has."""
     try:
         yield
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
-            raise AlreadyLaunched("This broadcast is being sent just now.") from error
+            raise refusal from error
         raise
 
 

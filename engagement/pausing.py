@@ -18,14 +18,13 @@ from django.db.models.functions import Greatest
 
 from eligibility.calendar import current_week
 from eligibility.models import Policy
-from engagement.broadcasting import TOO_LATE, AlreadyLaunched, already, flip, stop
+from engagement.broadcasting import TOO_LATE, AlreadyLaunched, already, flip, lock_seller, stop
 from engagement.chronicle import about, tell
 from engagement.doorbell import FOREIGN, OWN, ring_on_commit
 from engagement.entitlement import Refused, tier_of
 from engagement.models import Batch, Broadcast
 from engagement.quiet_hours import sending_time
 from quotas.models import Scenario
-from sellers.models import Seller
 from sellers.templatetags.portal import local_time
 
 Status = Broadcast.Status
@@ -48,9 +47,10 @@ def last_moment(broadcast: Broadcast) -> datetime:
 def pause(broadcast: Broadcast, *, now: datetime, reason: str = "", by_staff: bool = False) -> None:
     """Let what waits wait until it is resumed. What staff paused, they alone resume.
 
-    Raises AlreadyLaunched when it is not being sent, and Refused when nothing of it waits or it is too late.
+    Raises AlreadyLaunched when it is not being sent, and Refused when nothing of it waits, it is too late, or another
+    of the seller's is launched.
     """
-    Seller.objects.locked(broadcast.seller_id)
+    lock_seller(broadcast)
     _take(broadcast, Status.SENDING)
     if now >= last_moment(broadcast):
         raise Refused("It was accepted more than 24 hours ago. Stop it, or let it go on.")
@@ -70,7 +70,7 @@ def resume(broadcast: Broadcast, *, now: datetime, by_staff: bool = False) -> No
 
     Raises AlreadyLaunched when it is not paused, and Refused with what hinders it.
     """
-    Seller.objects.locked(broadcast.seller_id)
+    lock_seller(broadcast)
     _take(broadcast, Status.PAUSED)
     if why := hindrance(broadcast, now=now, by_staff=by_staff):
         raise Refused(why)

@@ -104,6 +104,8 @@ def stop(request: HttpRequest, pk: int) -> HttpResponse:
             messages.success(request, "Stopped. What was not delivered is refunded to your quota.")
         except AlreadyLaunched:
             messages.info(request, "The broadcast had ended before you stopped it.")
+        except Refused as refusal:
+            messages.warning(request, str(refusal))
         return redirect("engagement:broadcast", pk)
     context = {"broadcast": broadcast, "form": form, "progress": progress, "figures": progress.figures}
     crumbs = link_crumbs(broadcast.title, url=reverse("engagement:broadcast", args=[pk]), end="Stop")

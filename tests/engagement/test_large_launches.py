@@ -6,8 +6,9 @@ from datetime import timedelta
 import pytest
 import time_machine
 from django.db import connection, connections
+from django.urls import reverse
 
-from engagement import broadcasting, doorbell, drafting, tasks
+from engagement import broadcasting, doorbell, drafting, pausing, tasks
 from engagement.broadcasting import AlreadyLaunched
 from engagement.drafting import Draft
 from engagement.entitlement import Refused
@@ -120,6 +121,26 @@ def test_another_broadcast_of_the_shop_is_refused_meanwhile_and_its_draft_kept(s
     other.refresh_from_db()
     assert other.status == "draft"
     assert broadcasting.submit(other, send_at=None, now=NOW).status == "sending"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("noon")
+@pytest.mark.parametrize("deed", ["pause", "resume", "stop"])
+def test_what_a_page_asks_of_another_broadcast_of_the_shop_is_answered_in_a_sentence(
+    client, master, settings, deed
+):
+    settings.BATCH_SIZE = 1
+    follow(master.seller, 3)
+    with doorbell.held():
+        broadcast = broadcasting.launch(BroadcastFactory(seller=master.seller), now=NOW)
+    if deed == "resume":
+        pausing.pause(broadcast, now=NOW)
+    before, address = broadcast.status, reverse(f"engagement:{deed}", args=[broadcast.pk])
+    with held(f"sellers_seller WHERE id = {master.seller_id}"):
+        page = client.post(address, {"reason": "wrong"}, follow=True)
+    assert [str(message) for message in page.context["messages"]] == [broadcasting.HELD]
+    broadcast.refresh_from_db()
+    assert broadcast.status == before
 
 
 @pytest.mark.django_db(transaction=True)

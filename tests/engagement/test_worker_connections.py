@@ -26,7 +26,8 @@ def backends(start_worker, monkeypatch):
         with doorbell.held():
             broadcast = broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
         until = time.monotonic() + 60
-        while not doorbell.ring(despite_silence=True):  # heard once: a task that fails is not made good by the next
+        # Heard once: a task that fails is not made good by the next.
+        while not doorbell.ring(despite_silence=True):
             assert time.monotonic() < until, "no bell was heard within 60 s"
         until = time.monotonic() + 60
         while not Broadcast.objects.filter(pk=broadcast.pk, status="sent").exists():
