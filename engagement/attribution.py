@@ -13,11 +13,14 @@ from typing import Any
 from django.db import connection, transaction
 
 from chat.partitions import monday_of
+from chat.receipts import BatchKey
 from eligibility.models import Policy
+from engagement import counting
+from engagement.counting import Gain
 from sellers.models import Market
 
 # Orders paid by a moment and credited to nobody yet, each with the message its buyer read (or
-# clicked) last; the batches that brought them grow in the same statement.
+# clicked) last; and what the batches that brought them gain by it.
 # Reads order_by_payment, then the key of messages once an order, in the partitions from `week` on.
 CREDIT = """
 WITH touched AS (
@@ -46,28 +49,13 @@ WITH touched AS (
     ORDER BY touched.id
     ON CONFLICT (order_id) DO NOTHING
     RETURNING broadcast_id, batch, amount
-), gained AS (
-    SELECT broadcast.week, broadcast.seller_id, credited.broadcast_id, credited.batch AS number,
-           count(*) AS sales, sum(credited.amount) AS gmv
-    FROM credited JOIN engagement_broadcast AS broadcast ON broadcast.id = credited.broadcast_id
-    GROUP BY 1, 2, 3, 4
-), locked AS MATERIALIZED (
-    SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number
-    FROM engagement_batch AS batch JOIN gained USING (week, seller_id, broadcast_id, number)
-    WHERE batch.week >= %(week)s
-    ORDER BY 1, 2, 3, 4
-    FOR NO KEY UPDATE OF batch
 )
-UPDATE engagement_batch AS batch
-SET sales = batch.sales + gained.sales, gmv = batch.gmv + gained.gmv
-FROM gained JOIN locked USING (week, seller_id, broadcast_id, number)
-WHERE (batch.week, batch.seller_id, batch.broadcast_id, batch.number)
-    = (gained.week, gained.seller_id, gained.broadcast_id, gained.number)
-  AND batch.week >= %(week)s
-RETURNING gained.sales
+SELECT broadcast.week, broadcast.seller_id, broadcast.content_id, credited.batch, count(*), sum(credited.amount)
+FROM credited JOIN engagement_broadcast AS broadcast ON broadcast.id = credited.broadcast_id
+GROUP BY 1, 2, 3, 4
 """
 
-# Credits of orders cancelled or refunded since; their batches, of `week` and later, shrink in the same statement.
+# Credits of orders cancelled or refunded since; and what their batches, of `week` and later, lose by it.
 WITHDRAW = """
 WITH withdrawn AS (
     DELETE FROM engagement_attribution AS credit
@@ -76,25 +64,10 @@ WITH withdrawn AS (
       AND cause.id = credit.broadcast_id AND cause.week >= %(week)s
       AND gone.paid_at > %(since)s AND credit.at > %(since)s
     RETURNING credit.broadcast_id, credit.batch, credit.amount
-), lost AS (
-    SELECT broadcast.week, broadcast.seller_id, withdrawn.broadcast_id, withdrawn.batch AS number,
-           count(*) AS sales, sum(withdrawn.amount) AS gmv
-    FROM withdrawn JOIN engagement_broadcast AS broadcast ON broadcast.id = withdrawn.broadcast_id
-    GROUP BY 1, 2, 3, 4
-), locked AS MATERIALIZED (
-    SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number
-    FROM engagement_batch AS batch JOIN lost USING (week, seller_id, broadcast_id, number)
-    WHERE batch.week >= %(week)s
-    ORDER BY 1, 2, 3, 4
-    FOR NO KEY UPDATE OF batch
 )
-UPDATE engagement_batch AS batch
-SET sales = batch.sales - lost.sales, gmv = batch.gmv - lost.gmv
-FROM lost JOIN locked USING (week, seller_id, broadcast_id, number)
-WHERE (batch.week, batch.seller_id, batch.broadcast_id, batch.number)
-    = (lost.week, lost.seller_id, lost.broadcast_id, lost.number)
-  AND batch.week >= %(week)s
-RETURNING lost.sales
+SELECT broadcast.week, broadcast.seller_id, broadcast.content_id, withdrawn.batch, -count(*), -sum(withdrawn.amount)
+FROM withdrawn JOIN engagement_broadcast AS broadcast ON broadcast.id = withdrawn.broadcast_id
+GROUP BY 1, 2, 3, 4
 """
 
 RECENT = timedelta(hours=2)  # what each minute's look covers
@@ -137,4 +110,6 @@ def look_back(*, now: datetime) -> int:
 def _run(statement: str, bound: dict[str, Any]) -> int:
     with connection.cursor() as cursor:
         cursor.execute(statement, bound)
-        return sum(count for (count,) in cursor.fetchall())
+        rows = cursor.fetchall()
+    counting.grow({BatchKey(*key): Gain(sales=sales, gmv=gmv) for *key, sales, gmv in rows})
+    return sum(abs(sales) for *_, sales, _ in rows)

@@ -16,6 +16,7 @@ from uuid import uuid4
 from django.db import connection, transaction
 from django.db.models import Exists, OuterRef
 
+from chat import receipts
 from chat.models import Content, Conversation, Message
 from customers.models import Buyer, Contact, Line, Order, Signal
 from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
@@ -46,13 +47,14 @@ def erase(buyer: Buyer, *, now: datetime) -> Buyer:
 
     First a mute is committed, so that nothing new is sent. Then it waits for the batches that are being
     sent to them, keeping launches of their sellers out meanwhile, so that no message comes after it.
-    Locks: sellers in order, then batches in order.
+    Locks: the buyer's lane, sellers in order, then batches in order.
     """
     Buyer.objects.filter(pk=buyer.pk).update(muted_at=now)
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL statement_timeout = '60s'")
             cursor.execute("SET LOCAL lock_timeout = '20s'")
+        receipts.hold([buyer.pk])  # before the batches, as whoever applies receipts does
         sellers = lock_sellers(buyer)
         wait_for_open_batches(buyer, sellers)
         nameless = Buyer.objects.create(
@@ -86,7 +88,9 @@ def wait_for_open_batches(buyer: Buyer, sellers: list[int]) -> None:
         Exists(chosen), seller_id__in=sellers, status__in=Batch.PENDING
     )
     in_order = batches.order_by("week", "seller_id", "broadcast_id", "number")
-    if Batch.Status.HANDED in in_order.select_for_update(of=("self",)).values_list("status", flat=True):
+    list(in_order.select_for_update(of=("self",)).values_list("number"))
+    # Only now, that none of them changes: what changed meanwhile may be locked and yet be missing from the list.
+    if batches.filter(status=Batch.Status.HANDED).exists():
         raise BeingSent
 
 

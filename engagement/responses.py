@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from chat import intake
@@ -21,38 +21,11 @@ from chat import receipts as chat_receipts
 from chat.models import Message, MessageQuerySet
 from chat.receipts import EVER, REACH, BatchKey, Counts, Kind, Receipt
 from customers.models import Buyer, Contact
-from engagement import doorbell, lateness
+from engagement import counting, doorbell, lateness
+from engagement.counting import Gain
 
 TURN_SECONDS = 30.0  # a task stays well under its minute
 AT_ONCE = 5000  # receipts a transaction: as many as the chat takes in one statement
-
-# One row a batch: its counters grow by what the arrays say, locked in key order. A content stands
-# for its broadcast. Reads engagement_broadcast by the unique index on content. Parameters: the arrays, and twice
-# the first and last week among them, so that only their partitions are looked at.
-ADD = """
-WITH gained AS (
-    SELECT g.*, broadcast.id AS broadcast_id
-    FROM unnest(%s::date[], %s::bigint[], %s::bigint[], %s::int[], %s::int[], %s::int[], %s::int[],
-                %s::int[], %s::int[], %s::int[])
-      AS g (week, seller_id, content_id, number, reads, clicks, claims, replies, reports, mutes)
-    JOIN engagement_broadcast AS broadcast USING (content_id)
-), locked AS MATERIALIZED (
-    SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number
-    FROM engagement_batch AS batch
-    JOIN gained USING (week, seller_id, broadcast_id, number)
-    WHERE batch.week BETWEEN %s AND %s
-    ORDER BY batch.week, batch.seller_id, batch.broadcast_id, batch.number
-    FOR NO KEY UPDATE OF batch
-)
-UPDATE engagement_batch AS batch
-SET reads = batch.reads + gained.reads, clicks = batch.clicks + gained.clicks,
-    claims = batch.claims + gained.claims, replies = batch.replies + gained.replies,
-    reports = batch.reports + gained.reports, mutes = batch.mutes + gained.mutes
-FROM locked JOIN gained USING (week, seller_id, broadcast_id, number)
-WHERE batch.week = locked.week AND batch.seller_id = locked.seller_id
-  AND batch.broadcast_id = locked.broadcast_id AND batch.number = locked.number
-  AND batch.week BETWEEN %s AND %s
-"""
 
 
 def apply(receipts: Iterable[Receipt], *, reach: timedelta | None = REACH) -> int:
@@ -148,9 +121,4 @@ def _tell_mute(thread: MessageQuerySet, *, at: datetime) -> None:
 
 
 def _add(gained: Mapping[BatchKey, Counts]) -> None:
-    if not gained:
-        return
-    rows = [(*key, c.reads, c.clicks, c.claims, c.replies, c.reports, c.mutes) for key, c in gained.items()]
-    weeks = (min(key.week for key in gained), max(key.week for key in gained))
-    with connection.cursor() as cursor:
-        cursor.execute(ADD, [*map(list, zip(*rows, strict=True)), *weeks, *weeks])
+    counting.grow({key: Gain(**asdict(counts)) for key, counts in gained.items()})

@@ -63,11 +63,11 @@ def test_sundays_verdict_is_announced_and_the_weeks_evidence_stays_until_monday(
     frozen = Evaluation.objects.get()
     Evaluation.objects.create(
         seller=master.seller, policy=frozen.policy, week=frozen.week + timedelta(days=7), rating=99,
-        response_rate=99, followers=77, tier=Tier.ADVANCE, evaluated_at=NOW,
+        response_rate=99, followers=76_543, tier=Tier.ADVANCE, evaluated_at=NOW,
     )  # fmt: skip
     page = client.get("/")
     assert "advance from the refresh, Mon 23 Nov, 14:00 Manila time" in page.text
-    assert "77" not in page.text
+    assert "76,543" not in page.text
 
 
 def test_a_shop_that_was_never_evaluated_is_told_so(client, master):
