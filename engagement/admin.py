@@ -215,7 +215,7 @@ def _why_stuck(broadcast: Broadcast) -> dict[str, Any] | None:
         return None
     broker = answering.broker_answers()
     return {
-        "ahead": waking.batches_ahead(broadcast),
+        "ahead": waking.batches_ahead(broadcast, now=timezone.now()),
         "broker": broker,
         "worker": broker and answering.worker_answers(),
     }

@@ -90,7 +90,7 @@ WHERE broadcast.ended_at IS NOT NULL AND broadcast.selected <> COALESCE(counted.
 """
 
 # what has ended is at rest, only a foreign chat's broadcast is ever in foreign hands, and what is paused is so as a
-# whole (but for what was in foreign hands then, and was put back)
+# whole (but for what was in foreign hands then, and was put back), as is what waits for the end of a large stop
 ENDED = """
 SELECT 'batch ' || batch.broadcast_id || '/' || batch.number, batch.status,
        CASE WHEN broadcast.ended_at IS NOT NULL THEN 'an ended broadcast'
@@ -101,7 +101,7 @@ JOIN engagement_broadcast AS broadcast ON broadcast.id = batch.broadcast_id
 WHERE (broadcast.ended_at IS NOT NULL AND batch.status NOT IN ('closed', 'stopped'))
    OR (broadcast.gateway = '' AND (batch.status IN ('outbound', 'handed', 'unsure') OR batch.fencing_token > 0))
    OR (broadcast.gateway <> '' AND batch.status = 'open')
-   OR (batch.status = 'paused' AND broadcast.status <> 'paused')
+   OR (batch.status = 'paused' AND broadcast.status NOT IN ('paused', 'stopped'))
    OR (batch.status = 'open' AND broadcast.status = 'paused')
 """
 

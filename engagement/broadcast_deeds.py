@@ -28,10 +28,10 @@ class StopForm(ReasonForm):
 
 def _stop(broadcast: Broadcast, cleaned: dict[str, Any], by: ChatUser) -> str:
     broadcasting.stop(broadcast, reason=BY_STAFF + cleaned["reason"], now=timezone.now())
-    totals = broadcast.batches().totals()
+    progress = progress_of(broadcast, now=timezone.now())
     return (
-        f"“{broadcast}” is stopped. {totals['delivered']:,} messages had been delivered and stay; "
-        f"{totals['stopped']:,} customers get none, and what they cost is refunded."
+        f"“{broadcast}” is stopped. {progress.figures.delivered:,} messages had been delivered and stay; "
+        f"{progress.figures.stopped + progress.waiting:,} customers get none, and what they cost is refunded."
     )
 
 

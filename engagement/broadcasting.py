@@ -1,4 +1,4 @@
-"""A broadcast's life until it is handed to delivery: submit, launch, schedule, stop, cancel.
+"""A broadcast's life until it is handed to delivery: submit, launch, stop, cancel.
 
 Locks are taken in one order everywhere: seller → broadcast → quota → buyers' loads in buyer order;
 the seller's lock admits one launch a seller at a time, the rest follow from it.
@@ -7,7 +7,7 @@ the seller's lock admits one launch a seller at a time, the rest follow from it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import asdict
 from datetime import datetime, timedelta
 
@@ -20,11 +20,11 @@ from eligibility.models import Policy
 from engagement import failpoints
 from engagement.admission import admit
 from engagement.audience import LARGE, Audience, Waterfall, has_more_contacts
-from engagement.chronicle import about, tell
-from engagement.delivery import stop_open_batches
-from engagement.doorbell import DUE, FOREIGN, OWN, ring_on_commit
-from engagement.entitlement import Refused, check_market, check_standing, check_uses
-from engagement.models import Broadcast
+from engagement.chronicle import about, going_on, tell
+from engagement.delivery import hold_back, stop_open_batches
+from engagement.doorbell import DUE, FOREIGN, OWN, SWEEP, ring_on_commit
+from engagement.entitlement import KEPT, NotNow, Refused, check_market, check_standing, check_uses
+from engagement.models import Batch, Broadcast
 from engagement.quiet_hours import sending_time
 from engagement.settlement import settle
 from quotas import ledger
@@ -34,28 +34,51 @@ from sellers.models import ChatUser, Seller
 
 Status = Broadcast.Status
 STOPPABLE = (Status.SENDING, Status.PAUSED)
-TOO_LATE = timedelta(hours=24)
 CLOCKS_APART = timedelta(seconds=2)  # of hosts: what one calls due is due for all
-BUSY = "Another broadcast to your customers is being prepared just now. Try again in some seconds. Your draft is kept."
-HELD = "Another broadcast of this shop is being prepared just now, so nothing was changed. Try again in some seconds."
+BUSY = f"Another broadcast to your customers is being prepared just now. Try again in some seconds. {KEPT}"
+HELD = (
+    "This shop's broadcasts are being worked on just now, so nothing was changed. Try again in some seconds."
+)
 
 
 class AlreadyLaunched(Refused):
     """The broadcast was sent or cancelled already, by another click or another person."""
 
 
+class Busy(NotNow):
+    """Another launch holds the shop, or buyers of its."""
+
+
+@contextmanager
+def unless_held(sentence: str, refusal: type[Refused] = Refused) -> Iterator[None]:
+    """Raises `refusal`, which says `sentence`, where a lock was not had in the time that a page has."""
+    try:
+        yield
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            raise refusal(sentence) from error
+        raise
+
+
+def unless_being_launched() -> AbstractContextManager[None]:
+    """Raises AlreadyLaunched where a page waits too long for a broadcast's row: a worker holds it while it launches."""
+    return unless_held("This broadcast is being sent just now.", AlreadyLaunched)
+
+
 def submit(broadcast: Broadcast, *, send_at: datetime | None, now: datetime) -> Broadcast:
     """Send a draft now, or schedule it: at `send_at`, or when quiet hours end (D5).
 
-    For a shop of very many contacts it is scheduled for this moment: choosing among them takes seconds, for which a
-    worker has the time and a page has not. Raises Refused when it cannot be sent now; then the draft stays as it is.
+    For a shop of very many contacts it is scheduled for this moment, as it is while another's launch holds its customers:
+    that takes seconds, for which a worker has the time and a page has not. Raises Refused when it cannot be sent now; then
+    the draft stays as it is.
     """
     seller, scenario = broadcast.seller, broadcast.scenario
     policy = Policy.objects.in_force(seller.market, now)
     starts = sending_time(policy, seller.market, max(send_at or now, now))
     at_once = starts <= now
     if at_once and not has_more_contacts(seller, than=LARGE):
-        return launch(broadcast, now=now)
+        with suppress(Busy):
+            return launch(broadcast, now=now)
     if at_once:
         find_audience(seller, scenario, now=now)
     else:
@@ -67,14 +90,15 @@ def submit(broadcast: Broadcast, *, send_at: datetime | None, now: datetime) -> 
     return broadcast
 
 
-def launch(broadcast: Broadcast, *, now: datetime) -> Broadcast:
+def launch(broadcast: Broadcast, *, now: datetime, as_scheduled: bool = False) -> Broadcast:
     """Admit a broadcast: choose its recipients, charge the quota and hand it to delivery (R7, R11).
 
-    All or nothing. Raises Refused, and AlreadyLaunched when another launch of it came first.
+    All or nothing. Raises Refused, Busy, and AlreadyLaunched when another launch of it came first or, `as_scheduled`,
+    when it is not scheduled for now any more.
     """
     try:
-        with unless_held(Refused(BUSY)), transaction.atomic():
-            _launch(broadcast, now=now)
+        with unless_held(BUSY, Busy), transaction.atomic():
+            _launch(broadcast, now=now, as_scheduled=as_scheduled)
             ring_on_commit(FOREIGN if broadcast.gateway else OWN)
             figures = {"selected": broadcast.selected, "charged": broadcast.charged}
             tell("broadcast launched", broadcast=broadcast.pk, seller=broadcast.seller_id, **figures)
@@ -85,9 +109,11 @@ def launch(broadcast: Broadcast, *, now: datetime) -> Broadcast:
     return broadcast
 
 
-def _launch(broadcast: Broadcast, *, now: datetime) -> None:
+def _launch(broadcast: Broadcast, *, now: datetime, as_scheduled: bool) -> None:
     seller = Seller.objects.locked(broadcast.seller_id)
     scenario, market = _take_editable(broadcast).scenario, seller.market
+    if as_scheduled and not broadcast.is_starting(now + CLOCKS_APART):
+        raise AlreadyLaunched("This broadcast was taken back or put off.")
     audience = find_audience(seller, scenario, now=now, lock=True)
     quota = audience.quota
     admitted = admit(audience, broadcast, gateway=market.chat_gateway)
@@ -150,56 +176,6 @@ def nobody_left(scenario: Scenario, fall: Waterfall) -> str:
     )
 
 
-def launch_due(*, now: datetime) -> int:
-    """Launch every scheduled broadcast whose time has come (D7). Returns how many were admitted.
-
-    A seller whom another worker launches for is left to the next tick: a large shop takes seconds.
-    """
-    launched, passed_by = 0, set[int]()
-    for broadcast in _due(now + CLOCKS_APART):
-        with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
-            if broadcast.seller_id in passed_by or not Seller.objects.is_free(broadcast.seller_id):
-                passed_by.add(broadcast.seller_id)  # all of it, so that its order stays
-                continue
-            launched += _launch_scheduled(broadcast, now=now)
-    return launched
-
-
-def _due(now: datetime) -> list[Broadcast]:
-    return list(
-        Broadcast.objects.due(now)
-        .filter(seller__market__sending_stopped_at__isnull=True)
-        .select_related("seller__market", "scenario")
-    )
-
-
-def _launch_scheduled(broadcast: Broadcast, *, now: datetime) -> bool:
-    assert broadcast.send_at is not None
-    market = broadcast.seller.market
-    if now - broadcast.send_at > TOO_LATE:
-        _refuse(broadcast, "It was due more than 24 hours ago, so it was not sent.")
-        return False
-    starts = sending_time(Policy.objects.in_force(market, now), market, now)
-    try:
-        if starts > now:
-            flip(broadcast, [Status.SCHEDULED], send_at=starts)
-            return False
-        launch(broadcast, now=now)
-    except AlreadyLaunched:
-        return False
-    except Refused as refusal:
-        _refuse(broadcast, str(refusal))
-        return False
-    return True
-
-
-def _refuse(broadcast: Broadcast, reason: str) -> None:
-    Broadcast.objects.filter(pk=broadcast.pk, status=Status.SCHEDULED).update(
-        status=Status.REFUSED, reason=reason[:200]
-    )
-    tell("broadcast refused", broadcast=broadcast.pk, seller=broadcast.seller_id)
-
-
 def unschedule(broadcast: Broadcast) -> None:
     """Take a scheduled broadcast back to a draft. Raises AlreadyLaunched when it was sent."""
     flip(broadcast, [Status.SCHEDULED], status=Status.DRAFT, send_at=None)
@@ -210,20 +186,42 @@ def cancel(broadcast: Broadcast) -> None:
     flip(broadcast, [Status.DRAFT, Status.SCHEDULED], status=Status.CANCELLED)
 
 
+@unless_held(HELD)
 @transaction.atomic
 def stop(broadcast: Broadcast, *, reason: str, now: datetime, expected: Sequence[Status] = STOPPABLE) -> None:
-    """Stop a broadcast in mid-send: batches not yet sent never will be, and are refunded.
+    """Stop a broadcast in mid-send: batches not yet sent never will be, and are refunded; of a large one by a worker.
 
     Nothing that was delivered is recalled (D1). Raises AlreadyLaunched when it has ended, or is not in
-    an `expected` state, and Refused while another of the seller's is launched.
+    an `expected` state, and Refused while a launch of the seller's holds the locks.
     """
-    lock_seller(broadcast)
+    Seller.objects.locked(broadcast.seller_id)
     flip(
         broadcast, expected, status=Status.STOPPED, reason=reason[:200], paused_at=None, paused_by_staff=False
     )
-    stop_open_batches(broadcast)
-    settle(broadcast, now=now)
+    if broadcast.selected > LARGE:  # to write down who gets nothing takes longer than a page has
+        hold_back(broadcast)
+        ring_on_commit(SWEEP)
+    else:
+        stop_open_batches(broadcast)
+        settle(broadcast, now=now)
     tell("broadcast stopped", broadcast=broadcast.pk, seller=broadcast.seller_id)
+
+
+def finish_stops(*, now: datetime) -> int:
+    """Write down who gets nothing of the large broadcasts that were stopped, and refund it. Returns how many were ended."""
+    stopped, ended = Broadcast.objects.unsettled().filter(status=Status.STOPPED), 0
+    for broadcast in stopped.order_by("admitted_at"):
+        with going_on("stop failed"), about(broadcast=broadcast.pk, seller=broadcast.seller_id):
+            if broadcast.batches().filter(status__in=Batch.UNTOUCHED).exists():
+                ended += _finish_stop(broadcast, now=now)
+    return ended
+
+
+@transaction.atomic
+def _finish_stop(broadcast: Broadcast, *, now: datetime) -> bool:
+    Seller.objects.locked(broadcast.seller_id)
+    stop_open_batches(broadcast)
+    return settle(broadcast, now=now)
 
 
 def duplicate(broadcast: Broadcast, *, by: ChatUser) -> Broadcast:
@@ -255,28 +253,6 @@ def flip(broadcast: Broadcast, expected: Sequence[Status], **changes: object) ->
         raise already(broadcast)
     for name, value in changes.items():
         setattr(broadcast, name, value)
-
-
-def lock_seller(broadcast: Broadcast) -> None:
-    """Take the first of the locks. Raises Refused where a page waits too long: a large shop's launch holds it."""
-    with unless_held(Refused(HELD)):
-        Seller.objects.locked(broadcast.seller_id)
-
-
-def unless_being_launched() -> AbstractContextManager[None]:
-    """Raises AlreadyLaunched where a page waits too long for a broadcast's row: a worker holds it while it launches."""
-    return unless_held(AlreadyLaunched("This broadcast is being sent just now."))
-
-
-@contextmanager
-def unless_held(refusal: Refused) -> Iterator[None]:
-    """Raises `refusal` where a lock was not had in the time that a page has."""
-    try:
-        yield
-    except OperationalError as error:
-        if isinstance(error.__cause__, LockNotAvailable):
-            raise refusal from error
-        raise
 
 
 def already(broadcast: Broadcast) -> AlreadyLaunched:

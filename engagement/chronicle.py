@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from functools import partial
 
 import structlog
-from django.db import transaction
+from celery.exceptions import SoftTimeLimitExceeded
+from django.db import InterfaceError, OperationalError, transaction
 
 logger = structlog.get_logger(__name__)
+# The database is at fault, or the task's time is over: what else there is to do would fail as well.
+FAULTS_OF_ALL = (OperationalError, InterfaceError, SoftTimeLimitExceeded)
 
 
 def tell(event: str, *, broadcast: int, seller: int, **figures: object) -> None:
@@ -30,3 +33,20 @@ def about(**numbers: int) -> Iterator[None]:
     structlog.contextvars.bind_contextvars(**numbers)
     yield
     structlog.contextvars.unbind_contextvars(*numbers)
+
+
+@contextmanager
+def going_on(failure: str) -> Iterator[None]:
+    """Log what fails of one of many, and go on with the others. Raises what would fail them as well."""
+    try:
+        yield
+    except FAULTS_OF_ALL:
+        raise
+    except Exception:
+        complain(failure)
+
+
+def complain(failure: str) -> None:
+    """Log the exception that is being handled, with the numbers of what it was about."""
+    logger.exception(failure)
+    structlog.contextvars.unbind_contextvars("broadcast", "seller", "batch")

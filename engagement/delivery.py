@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connection, transaction
 from django.db.models import Case, Exists, F, OuterRef, Q, QuerySet, Value, When
 from django.db.models.expressions import RawSQL
@@ -20,25 +21,28 @@ from django.utils import timezone
 from chat.models import Content, Message
 from customers.models import Contact, Product, Voucher
 from engagement import failpoints
-from engagement.chronicle import about, tell
+from engagement.chronicle import FAULTS_OF_ALL, about, complain, going_on, tell
 from engagement.models import Batch, Broadcast, Recipient
+from engagement.quiet_hours import quiet_markets
 from engagement.settlement import End, end_whole, settle
 from quotas.conditions import matching
 from quotas.models import Condition
 
 Outcome = Recipient.Outcome
 TURN_SECONDS = 30.0  # a task stays well under its minute
+PUT_OFF = timedelta(minutes=10)
 
 # The statements of a batch are text: built by the ORM each time, they took longer than PostgreSQL does.
 #
-# The open batch with the least turn, of a market whose switch is on (D16), with what its broadcast says.
-# Parameters: the weeks. Indexes: batch_turn, then keys.
+# The open batch with the least turn, of a market whose switch is on (D16) and which is not quiet (D5), with what its
+# broadcast says. Parameters: the quiet markets, the weeks. Indexes: batch_turn, then keys.
 TAKE = """
 SELECT batch.week, batch.seller_id, batch.broadcast_id, batch.number, batch.first_rank, batch.last_rank, batch.turn,
        content.id, content.voucher_id, content.product_ids, scenario.id, scenario.rechecked
 FROM engagement_batch AS batch
 JOIN sellers_seller AS seller ON seller.id = batch.seller_id
 JOIN sellers_market AS market ON market.id = seller.market_id AND market.sending_stopped_at IS NULL
+    AND market.id <> ALL(%s)
 JOIN engagement_broadcast AS broadcast ON broadcast.id = batch.broadcast_id
 JOIN quotas_scenario AS scenario ON scenario.id = broadcast.scenario_id
 JOIN chat_content AS content ON content.id = broadcast.content_id
@@ -87,20 +91,36 @@ class Taken:
         return key | ranks | {"content": self.content.pk}
 
 
+class Undeliverable(Exception):
+    """A batch could not be sent, and stays open; the cause says why."""
+
+    def __init__(self, batch: Batch) -> None:
+        super().__init__("batch failed")
+        self.batch = batch
+
+
 @transaction.atomic
-def deliver_next_batch(*, now: datetime, weeks: tuple[date, date] | None = None) -> Batch | None:
+def deliver_next_batch(
+    *, now: datetime, weeks: tuple[date, date] | None = None, quiet: list[int] | None = None
+) -> Batch | None:
     """Send the open batch whose turn it is; None when there is none to take.
 
-    Batches of a market whose switch is off stay open (D16). `weeks`: the first and last that have
-    something unsettled, where the caller has asked already.
+    Batches of a market whose switch is off stay open (D16), as in its quiet hours (D5). `weeks`: the first and last that
+    have something unsettled, and `quiet`: the markets, where the caller has asked already. Raises Undeliverable.
     """
     weeks = weeks or Broadcast.weeks_under_way()
-    taken = _take_batch(weeks) if weeks else None
+    quiet = quiet_markets(now=now) if quiet is None else quiet
+    taken = _take_batch(weeks, quiet) if weeks else None
     if taken is None:
         return None
     batch = taken.batch
     with about(broadcast=batch.broadcast_id, seller=batch.seller_id, batch=batch.number):
-        _deliver(taken, now=now)
+        try:
+            _deliver(taken, now=now)
+        except FAULTS_OF_ALL:
+            raise
+        except Exception as error:
+            raise Undeliverable(batch) from error
     return batch
 
 
@@ -126,14 +146,24 @@ def _deliver(taken: Taken, *, now: datetime) -> None:
 def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
     """Send batch after batch, and settle what ends with it; True when time ran out and more may be open.
 
-    What is launched meanwhile in a later week rings a bell of its own.
+    What is launched meanwhile in a later week rings a bell of its own. A batch that fails stays open, behind the others.
     """
     until = time.monotonic() + seconds
     weeks = Broadcast.weeks_under_way()
-    batch, short = None, []
-    while weeks is not None and time.monotonic() < until:
-        batch = deliver_next_batch(now=timezone.now(), weeks=weeks)
+    quiet = quiet_markets(now=timezone.now())
+    more, short, failed = weeks is not None, [], set()
+    while more and time.monotonic() < until:
+        try:
+            batch = deliver_next_batch(now=timezone.now(), weeks=weeks, quiet=quiet)
+        except Undeliverable as failure:
+            if failure.batch.pk in failed:
+                more = False  # nothing else is open
+            else:
+                failed.add(failure.batch.pk)
+                _put_off(failure.batch)
+            continue
         if batch is None:
+            more = False
             break
         failpoints.reach(failpoints.BATCH_COMMITTED)
         broadcast = Broadcast(pk=batch.broadcast_id, seller_id=batch.seller_id, week=batch.week)
@@ -142,14 +172,20 @@ def deliver_open_batches(*, seconds: float = TURN_SECONDS) -> bool:
         if end is End.SHORT:
             short.append(broadcast)
     for broadcast in short:  # last: a refund may have to wait for a launch of the same seller
-        with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
+        with going_on("settlement failed"), about(broadcast=broadcast.pk, seller=broadcast.seller_id):
             settle(broadcast, now=timezone.now())
-    return batch is not None
+    return more
 
 
-def _take_batch(weeks: tuple[date, date]) -> Taken | None:
+def _put_off(batch: Batch) -> None:
+    """Let everything else go first: what fails today would keep all sellers waiting behind it."""
+    complain("batch failed")
+    Batch.objects.filter(pk=batch.pk, status=Batch.Status.OPEN).update(turn=timezone.now() + PUT_OFF)
+
+
+def _take_batch(weeks: tuple[date, date], quiet: list[int]) -> Taken | None:
     with connection.cursor() as cursor:
-        cursor.execute(TAKE, weeks)
+        cursor.execute(TAKE, (quiet, *weeks))
         row = cursor.fetchone()
     if row is None:
         return None
@@ -189,7 +225,10 @@ def _send(taken: Taken, *, now: datetime) -> int:
         recipient = RawSQL("recipient.buyer_id", ())
         contact = Contact.objects.filter(fit, seller_id=taken.batch.seller_id, buyer_id=recipient)
         postgresql: Any = connection.ops  # its type tells what all databases have
-        compiled = postgresql.compose_sql(*contact.values("buyer_id").query.sql_with_params())
+        try:
+            compiled = postgresql.compose_sql(*contact.values("buyer_id").query.sql_with_params())
+        except EmptyResultSet:  # the scenario has no conditions any more
+            return 0
         fitting = f"AND EXISTS ({compiled.replace('%', '%%')})"
     with connection.cursor() as cursor:
         cursor.execute(SEND.format(not_muted=NOT_MUTED, fitting=fitting), taken.bound() | {"now": now})
@@ -215,6 +254,13 @@ def _explain_skipped(batch: Batch, content: Content, obstacle: str | None) -> No
         else Case(When(muted, then=Value(Outcome.MUTED)), default=Value(Outcome.CHANGED))
     )
     recipients_of(batch).exclude(Exists(sent)).update(outcome=reason)
+
+
+def hold_back(broadcast: Broadcast) -> int:
+    """Take what waits out of the queue; waits for a batch under way, which then is left alone. Returns how many batches."""
+    queued = broadcast.batches().filter(status__in=Batch.QUEUED)
+    queued.locked_from_the_end()
+    return queued.update(status=Batch.Status.PAUSED)
 
 
 def stop_open_batches(broadcast: Broadcast) -> None:

@@ -8,9 +8,15 @@ from eligibility.models import Policy, Standing, Tier
 from quotas.models import Scenario
 from sellers.models import Seller
 
+KEPT = "Your draft is kept."
+
 
 class Refused(Exception):
     """The broadcast cannot be sent now. The message says why; the broadcast is unchanged."""
+
+
+class NotNow(Refused):
+    """For a reason that passes by itself, or is taken away by staff: what is scheduled waits for it."""
 
 
 def tier_of(seller: Seller, *, week: date | None) -> str:
@@ -22,19 +28,19 @@ def tier_of(seller: Seller, *, week: date | None) -> str:
 
 
 def check_market(seller: Seller) -> None:
-    """D16: while the market's switch is off, nothing is sent."""
+    """D16: while the market's switch is off, nothing is sent. Raises NotNow."""
     if seller.market.sending_stopped_at is not None:
         reason = seller.market.sending_stopped_reason or "no reason was given"
-        raise Refused(f"Sending is paused in {seller.market}: {reason}. Your draft is kept.")
+        raise NotNow(f"Sending is paused in {seller.market}: {reason}. {KEPT}")
 
 
 def check_standing(seller: Seller, scenario: Scenario, *, week: date | None) -> None:
     """R3–R6: the week's standing must open the scenario."""
     tier = tier_of(seller, week=week)
     if tier == Tier.NONE:
-        raise Refused("Your shop is not eligible for Customer Engagement this week. Your draft is kept.")
+        raise Refused(f"Your shop is not eligible for Customer Engagement this week. {KEPT}")
     if not scenario.is_open_to(tier):
-        raise Refused(f"“{scenario}” is not open to {tier} access. Your draft is kept.")
+        raise Refused(f"“{scenario}” is not open to {tier} access. {KEPT}")
 
 
 def check_uses(scenario: Scenario, *, today: int, policy: Policy) -> None:

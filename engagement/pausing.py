@@ -18,13 +18,16 @@ from django.db.models.functions import Greatest
 
 from eligibility.calendar import current_week
 from eligibility.models import Policy
-from engagement.broadcasting import TOO_LATE, AlreadyLaunched, already, flip, lock_seller, stop
-from engagement.chronicle import about, tell
+from engagement.broadcasting import HELD, AlreadyLaunched, already, flip, stop, unless_held
+from engagement.chronicle import about, going_on, tell
+from engagement.delivery import hold_back
 from engagement.doorbell import FOREIGN, OWN, ring_on_commit
 from engagement.entitlement import Refused, tier_of
 from engagement.models import Batch, Broadcast
 from engagement.quiet_hours import sending_time
+from engagement.scheduling import TOO_LATE
 from quotas.models import Scenario
+from sellers.models import Seller
 from sellers.templatetags.portal import local_time
 
 Status = Broadcast.Status
@@ -43,18 +46,19 @@ def last_moment(broadcast: Broadcast) -> datetime:
     return broadcast.admitted_at + TOO_LATE
 
 
+@unless_held(HELD)
 @transaction.atomic
 def pause(broadcast: Broadcast, *, now: datetime, reason: str = "", by_staff: bool = False) -> None:
     """Let what waits wait until it is resumed. What staff paused, they alone resume.
 
-    Raises AlreadyLaunched when it is not being sent, and Refused when nothing of it waits, it is too late, or another
-    of the seller's is launched.
+    Raises AlreadyLaunched when it is not being sent, and Refused when nothing of it waits, it is too late, or a launch
+    of the seller's holds the locks.
     """
-    lock_seller(broadcast)
+    Seller.objects.locked(broadcast.seller_id)
     _take(broadcast, Status.SENDING)
     if now >= last_moment(broadcast):
         raise Refused("It was accepted more than 24 hours ago. Stop it, or let it go on.")
-    batches = _pause_batches(broadcast)
+    batches = hold_back(broadcast)
     if not batches:
         raise Refused("Nothing of it waits any more: all of it is sent, or with the chat.")
     flip(
@@ -64,13 +68,14 @@ def pause(broadcast: Broadcast, *, now: datetime, reason: str = "", by_staff: bo
     tell("broadcast paused", broadcast=broadcast.pk, seller=broadcast.seller_id, batches=batches)
 
 
+@unless_held(HELD)
 @transaction.atomic
 def resume(broadcast: Broadcast, *, now: datetime, by_staff: bool = False) -> None:
     """Let a paused broadcast go on. Its batches queue anew, behind what came meanwhile.
 
     Raises AlreadyLaunched when it is not paused, and Refused with what hinders it.
     """
-    lock_seller(broadcast)
+    Seller.objects.locked(broadcast.seller_id)
     _take(broadcast, Status.PAUSED)
     if why := hindrance(broadcast, now=now, by_staff=by_staff):
         raise Refused(why)
@@ -108,7 +113,7 @@ def stop_forgotten(*, now: datetime) -> int:
     late = Broadcast.objects.unsettled().filter(status=Status.PAUSED, admitted_at__lte=now - TOO_LATE)
     stopped = 0
     for broadcast in late.order_by("admitted_at"):
-        with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
+        with going_on("stop failed"), about(broadcast=broadcast.pk, seller=broadcast.seller_id):
             stopped += _stop_paused(broadcast, now=now)
     return stopped
 
@@ -129,13 +134,6 @@ def _take(broadcast: Broadcast, expected: Status) -> None:
     broadcast.refresh_from_db(from_queryset=rows)
     if broadcast.status != expected:
         raise already(broadcast)
-
-
-def _pause_batches(broadcast: Broadcast) -> int:
-    """Take what waits out of the queue; waits for a batch under way, which then is left alone."""
-    queued = broadcast.batches().filter(status__in=Batch.QUEUED)
-    queued.locked_from_the_end()
-    return queued.update(status=Batch.Status.PAUSED)
 
 
 def _queue_again(broadcast: Broadcast, *, now: datetime) -> int:

@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from django.db import connection
 
 from eligibility.models import Policy
 from sellers.models import Market
+
+# Each market's zone and quiet hours, by the policy in force (`Policy.objects.in_force`). As text: asked before each delivery.
+HOURS = """
+SELECT DISTINCT ON (market.id) market.id, market.time_zone, policy.quiet_from, policy.quiet_until
+FROM sellers_market AS market JOIN eligibility_policy AS policy ON policy.market_id = market.id
+ORDER BY market.id, policy.effective_from <= %(now)s DESC,
+    CASE WHEN policy.effective_from <= %(now)s THEN policy.effective_from END DESC, policy.effective_from, policy.id DESC
+"""
 
 
 def sending_time(policy: Policy, market: Market, wanted: datetime) -> datetime:
@@ -21,13 +32,21 @@ def sending_time(policy: Policy, market: Market, wanted: datetime) -> datetime:
     if not _within(local.time(), start, end):
         return wanted
     day = local.date() if local.time() < end else local.date() + timedelta(days=1)
-    return datetime.combine(day, end, tzinfo=market.zone).astimezone(wanted.tzinfo)
+    ends = datetime.combine(day, end, tzinfo=market.zone)
+    first, second = (ends.replace(fold=fold).astimezone(wanted.tzinfo) for fold in (0, 1))
+    return first if first > wanted else second  # where clocks were put back, an hour comes twice
 
 
 def quiet_markets(*, now: datetime) -> list[int]:
     """The markets whose quiet hours it is, by their ids."""
-    with_policy = Market.objects.filter(policies__isnull=False).distinct()
-    return [market.pk for market in with_policy if is_quiet(market, now=now)]
+    with connection.cursor() as cursor:
+        cursor.execute(HOURS, {"now": now})
+        hours = cursor.fetchall()
+    return [
+        market
+        for market, zone, start, end in hours
+        if start is not None and start != end and _within(now.astimezone(ZoneInfo(zone)).time(), start, end)
+    ]
 
 
 def is_quiet(market: Market, *, now: datetime) -> bool:

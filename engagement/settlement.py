@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q
 
 from engagement import failpoints
-from engagement.chronicle import about, tell
+from engagement.chronicle import about, going_on, tell
 from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
 from quotas import ledger
 from quotas.models import Quota
@@ -124,7 +124,7 @@ def settle_ended(*, now: datetime) -> int:
     ended = Broadcast.objects.unsettled().exclude(Exists(pending)).order_by("admitted_at")
     settled = 0
     for broadcast in ended.only("week", "seller_id"):
-        with about(broadcast=broadcast.pk, seller=broadcast.seller_id):
+        with going_on("settlement failed"), about(broadcast=broadcast.pk, seller=broadcast.seller_id):
             settled += end_whole(broadcast, now=now) is End.WHOLE or settle(broadcast, now=now)
     return settled
 

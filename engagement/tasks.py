@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.utils import timezone
 
 from engagement import (
     attribution,
     broadcasting,
+    clock,
     doorbell,
     foreign_delivery,
     lateness,
@@ -15,9 +15,11 @@ from engagement import (
     remembering,
     responses,
     retention,
+    scheduling,
     settlement,
     weekly_review,
 )
+from engagement.chronicle import going_on
 from engagement.delivery import deliver_open_batches
 
 
@@ -33,14 +35,15 @@ def deliver_to_foreign_chats() -> None:
     """Hand over what waits for a foreign chat, ask for unknown fates, then settle what has ended."""
     if foreign_delivery.deliver_to_foreign_chats():
         doorbell.ring(doorbell.FOREIGN)
-    settlement.settle_ended(now=timezone.now())
+    settlement.settle_ended(now=clock.now())
 
 
 @shared_task
 def sweep() -> None:
-    """Find what a lost bell, or a worker that died, left behind."""
+    """Find what a lost bell, or a worker that died, left behind, and what a page has left to a worker."""
     deliver()
-    settlement.settle_ended(now=timezone.now())
+    broadcasting.finish_stops(now=clock.now())
+    settlement.settle_ended(now=clock.now())
     if foreign_delivery.anything_due():
         doorbell.ring(doorbell.FOREIGN)
 
@@ -61,21 +64,21 @@ def remember() -> None:
 @shared_task
 def credit_orders() -> None:
     """Credit the orders of the last hours (D9). Each minute."""
-    now = timezone.now()
+    now = clock.now()
     attribution.credit_orders(since=now - attribution.RECENT, now=now)
 
 
 @shared_task
 def look_back() -> None:
     """Credit what was reported late, take back what was cancelled (D9). Each hour."""
-    attribution.look_back(now=timezone.now())
-    lateness.forget(now=timezone.now())
+    attribution.look_back(now=clock.now())
+    lateness.forget(now=clock.now())
 
 
 @shared_task
 def launch_due() -> None:
     """Launch the broadcasts whose time has come; rung for, and with each tick."""
-    broadcasting.launch_due(now=timezone.now())
+    scheduling.launch_due(now=clock.now())
 
 
 @shared_task(soft_time_limit=1500, time_limit=1560)
@@ -85,12 +88,12 @@ def tick() -> None:
     A refresh of a million sellers in one market takes minutes; the next ticks pass it by. RabbitMQ takes
     a task back from who has not confirmed it after half an hour.
     """
-    weekly_review.run_due(now=timezone.now())
-    broadcasting.launch_due(now=timezone.now())
-    pausing.stop_forgotten(now=timezone.now())
+    for work in (weekly_review.run_due, scheduling.launch_due, pausing.stop_forgotten):
+        with going_on("a part of the tick failed"):
+            work(now=clock.now())
 
 
 @shared_task
 def keep_partitions() -> None:
     """Make room for the coming weeks, and drop those past the retention. Each ten minutes."""
-    retention.keep(now=timezone.now())
+    retention.keep(now=clock.now())

@@ -16,6 +16,7 @@ from django.db.models import Exists, OuterRef, Q
 from engagement import answering, doorbell
 from engagement.chronicle import tell
 from engagement.models import Batch, Broadcast, BroadcastQuerySet
+from engagement.quiet_hours import quiet_markets
 
 
 class Woken(Enum):
@@ -30,9 +31,9 @@ class Woken(Enum):
 def stuck_condition(now: datetime) -> Q:
     """What holds of a stuck broadcast: admitted, not ended, and no batch of it closed for STUCK_AFTER.
 
-    Where a market's switch is off nothing is stuck: it waits for the switch (D16). Nor is what is paused, and what
-    was resumed has as much time as what was just admitted. Nor where all was handed to a foreign chat, which
-    is asked for its fates in its own time.
+    Where a market's switch is off nothing is stuck: it waits for the switch (D16). Nor is what waits for the end of
+    quiet hours (D5), or is paused, and what was resumed has as much time as what was just admitted. Nor where all was
+    handed to a foreign chat, which is asked for its fates in its own time.
     """
     since = now - timedelta(seconds=settings.STUCK_AFTER)
     batches = Batch.objects.under_way().filter(
@@ -43,7 +44,8 @@ def stuck_condition(now: datetime) -> Q:
     untouched = Exists(batches.filter(status__in=Batch.UNTOUCHED))
     waits = Q(admitted_at__lte=since, ended_at__isnull=True, seller__market__sending_stopped_at__isnull=True)
     waits &= ~Q(status=Broadcast.Status.PAUSED) & ~Q(resumed_at__gt=since)
-    return waits & ~Q(Exists(moved)) & (Q(untouched) | ~Q(handed))
+    awake = ~Q(seller__market__in=quiet_markets(now=now))
+    return waits & ~Q(Exists(moved)) & (Q(untouched) & awake | ~Q(handed) & ~Q(untouched))
 
 
 def stuck(*, now: datetime) -> BroadcastQuerySet:
@@ -73,7 +75,8 @@ def wake(broadcast: Broadcast, *, now: datetime) -> Woken:
     return woken
 
 
-def batches_ahead(broadcast: Broadcast) -> int:
+def batches_ahead(broadcast: Broadcast, *, now: datetime) -> int:
     """How many open batches of others have their turn before it; 0 when it is its turn."""
     first = broadcast.batches().filter(status=Batch.Status.OPEN).order_by("turn").values("turn")[:1]
-    return Batch.objects.due().filter(turn__lt=first).count()
+    due = Batch.objects.due(quiet=quiet_markets(now=now))
+    return due.filter(status=Batch.Status.OPEN, turn__lt=first).count()

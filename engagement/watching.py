@@ -13,6 +13,7 @@ from django.db.models import Count, Min, Sum
 
 from eligibility.models import Job
 from engagement.models import Batch, Broadcast
+from engagement.quiet_hours import quiet_markets
 from quotas.models import LedgerEntry
 from sellers.models import Market
 
@@ -23,9 +24,10 @@ DAY = timedelta(days=1)
 
 
 def oldest_due_batch(*, now: datetime) -> float:
-    """How long the open batch whose turn it is has been waiting; 0 when none is."""
-    turn = Batch.objects.due().order_by("turn").values_list("turn", flat=True).first()
-    return _age(turn, now)
+    """How long the batch whose turn it is has been waiting, to our own chat or a foreign one; 0 when none is."""
+    due = Batch.objects.due(quiet=quiet_markets(now=now)).order_by("turn").values_list("turn", flat=True)
+    firsts = [due.filter(status=status).first() for status in Batch.QUEUED]  # each by an index of its own
+    return _age(min(filter(None, firsts), default=None), now)
 
 
 def oldest_due_schedule(*, now: datetime) -> float:
@@ -46,8 +48,8 @@ def job_lags(*, now: datetime) -> dict[tuple[str, str], float]:
 
 
 def open_batches() -> dict[str, int]:
-    """Open batches by market, those of a stopped market too."""
-    counted = Batch.objects.under_way().filter(status=Batch.Status.OPEN).values_list("seller__market__code")
+    """Batches that wait to be sent, by market; those of a stopped or quiet market too."""
+    counted = Batch.objects.under_way().filter(status__in=Batch.QUEUED).values_list("seller__market__code")
     found = dict(counted.annotate(n=Count("number")).order_by())
     return {code: found.get(code, 0) for code in Market.objects.values_list("code", flat=True)}
 

@@ -174,8 +174,12 @@ def quota_of_week(
     if not scenario.charges_quota:
         return None
     rows = Quota.objects.select_for_update(no_key=True) if lock else Quota.objects.all()
-    found = rows.filter(seller=seller, scenario=scenario, week=week).first()
-    return found or open_late(seller, [scenario], week=week, now=now)[scenario.pk]
+    of_week = rows.filter(seller=seller, scenario=scenario, week=week)
+    found = of_week.first()
+    if found is None:
+        opened = open_late(seller, [scenario], week=week, now=now)[scenario.pk]
+        found = of_week.first() or opened  # another may have opened it at the same moment
+    return found
 
 
 def open_late(seller: Seller, scenarios: list[Scenario], *, week: date, now: datetime) -> dict[int, Quota]:

@@ -31,6 +31,10 @@ class ConditionInline(admin.TabularInline):  # type: ignore[type-arg]
     min_num = 1
     fields = ["absent", "fact", "at_least", "within_days", "not_since"]
 
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        """A scenario without conditions has no customers: the last is replaced, never deleted."""
+        return super().get_formset(request, obj, validate_min=True, **kwargs)
+
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         """Each cell says which column it is in, for those who do not see the table's head."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
@@ -64,7 +68,7 @@ class ScenarioForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
-        if cleaned.get("charges_quota"):
+        if cleaned.get("charges_quota", self.instance.charges_quota):
             for market in self.markets:
                 if cleaned.get(f"base_{market.pk}") is None and f"base_{market.pk}" not in self.errors:
                     self.add_error(
@@ -94,7 +98,8 @@ class ScenarioAdmin(Undeletable):
         return super().get_queryset(request).prefetch_related("conditions")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Scenario | None = None) -> list[str]:
-        return ["code"] if obj else []
+        # Broadcasts under way were charged by it or were not, and are refunded by it.
+        return ["code", "charges_quota"] if obj else []
 
     def get_prepopulated_fields(self, request: HttpRequest, obj: Any = None) -> dict[str, Any]:
         return {} if obj else {"code": ["name"]}

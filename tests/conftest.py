@@ -12,6 +12,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from cem_portal.embedded import EmbeddedValkey
 from cem_portal.processes import stop_server
@@ -41,6 +42,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     with django_db_blocker.unblock():
         remember_seed()
     replace_flush()
+
+
+@pytest.fixture(autouse=True)
+def _tasks_go_by_travelled_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time is moved in this process and not in the database, by whose clock tasks go."""
+    monkeypatch.setattr("engagement.clock.now", timezone.now)
 
 
 @pytest.fixture

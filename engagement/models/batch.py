@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.db import models
 from django.db.models import F, Q, Sum
 
@@ -16,10 +18,11 @@ class BatchQuerySet(models.QuerySet["Batch"]):
         weeks = Broadcast.weeks_under_way()
         return self.none() if weeks is None else self.filter(week__range=weeks)
 
-    def due(self) -> BatchQuerySet:
-        """Open batches that may be sent: those of a market whose switch is off wait (D16)."""
+    def due(self, *, quiet: Collection[int]) -> BatchQuerySet:
+        """What may be sent: batches of a market whose switch is off (D16), or which is `quiet` (D5), wait."""
         stopped = Market.objects.filter(sending_stopped_at__isnull=False).values("pk")
-        return self.under_way().filter(status=Batch.Status.OPEN).exclude(seller__market__in=stopped)
+        waiting = self.under_way().filter(status__in=Batch.QUEUED)
+        return waiting.exclude(seller__market__in=stopped).exclude(seller__market__in=quiet)
 
     def locked_from_the_end(self) -> list[Batch]:
         """Lock these batches of one broadcast, the last first.
@@ -40,7 +43,8 @@ class Batch(Counters):
 
     Towards a foreign chat it goes outbound → handed (a worker holds its lease) → unsure (fates are to be
     asked for once `lease_until` has passed) → closed. Our own chat knows open and closed alone. What of a paused
-    broadcast is untouched is paused, and is open or outbound again when it is resumed.
+    broadcast is untouched is paused, and is open or outbound again when it is resumed; what of a large one that was
+    stopped is untouched is paused until a worker has stopped it.
     """
 
     class Status(models.TextChoices):

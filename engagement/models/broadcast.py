@@ -142,7 +142,7 @@ class Broadcast(models.Model):
             ),
         ]
         indexes = [
-            # broadcasting.launch_due: what is due now
+            # scheduling.launch_due: what is due now
             models.Index(fields=["send_at"], condition=Q(status="scheduled"), name="broadcast_due"),
             # weeks_under_way: the first and last week in which something is unsettled; settle_ended, waking.stuck,
             # pausing.stop_forgotten

@@ -19,6 +19,7 @@ from chat.rendering import render_text
 from engagement import broadcasting, exports, performance, selection, waking
 from engagement.broadcasting import AlreadyLaunched
 from engagement.models import Broadcast
+from engagement.quiet_hours import sending_time
 from engagement.views import aids, steps
 from engagement.views.entry import CenterRequest, find_own, link_crumbs, master_page, open_page
 from engagement.views.steering import steering_of
@@ -108,6 +109,7 @@ def _progress(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
     progress = performance.progress_of(broadcast, now=situation.now)
     stuck = waking.is_stuck(broadcast, now=situation.now)
     still = stuck or broadcast.status == Broadcast.Status.PAUSED
+    starts = sending_time(situation.policy, situation.market, situation.now)
     every = "10s" if still else "2s" if progress.moving else "15s" if progress.growing else ""
     return steering_of(broadcast, progress, request=request) | {
         "broadcast": broadcast,
@@ -115,6 +117,7 @@ def _progress(request: HttpRequest, broadcast: Broadcast) -> dict[str, Any]:
         "policy": situation.policy,
         "progress": progress,
         "stuck": stuck,
+        "quiet_until": None if starts <= situation.now else starts,
         "figures": progress.figures,
         "every": every if broadcast.admitted_at else "",
         "funnel": steps.funnel(progress.figures, selected=broadcast.selected),

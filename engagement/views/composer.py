@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 from chat.models import Content
 from engagement import broadcasting, drafting
 from engagement.broadcasting import AlreadyLaunched
-from engagement.entitlement import Refused
+from engagement.entitlement import KEPT, Refused
 from engagement.forms import NOW, ComposerForm, initial_of
 from engagement.models import Broadcast
 from engagement.views import aids
@@ -93,7 +93,7 @@ def _take(request: HttpRequest, *, broadcast: Broadcast | None) -> HttpResponse:
     except AlreadyLaunched:
         return _find_again(request, form, key=key, broadcast=broadcast)
     except Refused as refusal:
-        form.add_error(None, str(refusal))
+        form.add_error(None, _refused(broadcast, str(refusal)))
         return _show(request, form, broadcast=broadcast)
     messages.success(request, _told(broadcast, now=form.now))
     return redirect("engagement:broadcast", broadcast.pk)
@@ -114,6 +114,13 @@ def _find_again(
             "Duplicate it to send a new one."
         )  # fmt: skip
     return redirect("engagement:broadcast", made.pk)
+
+
+def _refused(broadcast: Broadcast | None, why: str) -> str:
+    if broadcast is None or broadcast.status != Broadcast.Status.SCHEDULED:
+        return why
+    when = local_time(broadcast.send_at, broadcast.seller.market)
+    return f"{why.removesuffix(KEPT).rstrip()} It stays scheduled for {when}, as you have changed it."
 
 
 def _told(broadcast: Broadcast, *, now: datetime) -> str:

@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from cem_portal import logs
-from engagement import broadcasting, delivery, doorbell, tasks
+from engagement import broadcasting, delivery, doorbell, scheduling, tasks
 from tests.factories import BroadcastFactory, SellerFactory, follow, open_week
 
 
@@ -210,7 +210,7 @@ def test_a_stop_and_a_refusal_are_told(lines):
     broadcast = launch()
     broadcasting.stop(broadcast, reason="typed by hand", now=timezone.now())
     late = BroadcastFactory(status="scheduled", send_at=timezone.now() - timedelta(days=2))
-    broadcasting.launch_due(now=timezone.now())
+    scheduling.launch_due(now=timezone.now())
     told = {line["event"]: line["broadcast"] for line in map(json.loads, written) if "broadcast" in line}
     assert told["broadcast stopped"] == told["broadcast settled"] == broadcast.pk
     assert told["broadcast refused"] == late.pk

@@ -157,7 +157,7 @@ def test_an_overdue_job_schedule_tick_and_receipt_are_told_with_their_age(client
 def test_a_scrape_asks_the_same_few_questions_however_much_there_is(client, django_assert_num_queries):
     for _ in range(3):
         launch()
-    with django_assert_num_queries(21):
+    with django_assert_num_queries(24):
         client.get("/metrics")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from chat.models import Message
 from customers.models import Contact
-from engagement import broadcasting
+from engagement import broadcasting, scheduling
 from engagement.books import discrepancies
 from engagement.delivery import deliver_next_batch
 from engagement.entitlement import Refused
@@ -340,21 +340,21 @@ def test_quiet_hours_postpone_and_say_when(seller):
 
     assert broadcast.status == Broadcast.Status.SCHEDULED
     assert seller.market.local(broadcast.send_at).strftime("%H:%M") == "08:00"
-    assert broadcasting.launch_due(now=late) == 0
-    assert broadcasting.launch_due(now=broadcast.send_at) == 1
+    assert scheduling.launch_due(now=late) == 0
+    assert scheduling.launch_due(now=broadcast.send_at) == 1
 
 
 def test_a_broadcast_that_another_host_calls_due_is_due(seller):
     follow(seller, 1)
     broadcasting.submit(draft(seller), send_at=NOW + timedelta(seconds=1), now=NOW)
-    assert broadcasting.launch_due(now=NOW) == 1
+    assert scheduling.launch_due(now=NOW) == 1
 
 
 def test_more_than_a_day_late_is_not_sent_and_says_so(seller):
     follow(seller, 1)
     broadcast = broadcasting.submit(draft(seller), send_at=NOW + timedelta(hours=1), now=NOW)
 
-    broadcasting.launch_due(now=NOW + timedelta(hours=26))
+    scheduling.launch_due(now=NOW + timedelta(hours=26))
 
     broadcast.refresh_from_db()
     assert broadcast.status == Broadcast.Status.REFUSED
@@ -367,7 +367,7 @@ def test_due_broadcasts_of_one_minute_go_by_priority(seller):
     followers = broadcasting.submit(draft(seller), send_at=at, now=NOW)
     cart = broadcasting.submit(draft(seller, "cart"), send_at=at + timedelta(seconds=30), now=NOW)
 
-    broadcasting.launch_due(now=at + timedelta(minutes=1))
+    scheduling.launch_due(now=at + timedelta(minutes=1))
 
     assert cart.recipients().model.objects.get().broadcast_id == cart.pk
     followers.refresh_from_db()

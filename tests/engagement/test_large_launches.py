@@ -8,13 +8,25 @@ import time_machine
 from django.db import connection, connections
 from django.urls import reverse
 
-from engagement import broadcasting, doorbell, drafting, pausing, tasks
+from customers.models import Contact
+from engagement import books, broadcasting, doorbell, drafting, pausing, scheduling, tasks
 from engagement.broadcasting import AlreadyLaunched
+from engagement.delivery import deliver_next_batch
 from engagement.drafting import Draft
 from engagement.entitlement import Refused
-from engagement.models import Broadcast, Recipient
+from engagement.models import Batch, Broadcast, BuyerLoad, Recipient
+from quotas.models import Quota
 from sellers.models import Seller
-from tests.factories import NOW, BroadcastFactory, PolicyFactory, SellerFactory, days_ago, follow, open_week
+from tests.factories import (
+    NOW,
+    WEEK,
+    BroadcastFactory,
+    PolicyFactory,
+    SellerFactory,
+    days_ago,
+    follow,
+    open_week,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -112,15 +124,34 @@ def test_who_changes_it_while_it_is_launched_is_told_that_it_is_being_sent(selle
 
 
 @pytest.mark.django_db(transaction=True)
-def test_another_broadcast_of_the_shop_is_refused_meanwhile_and_its_draft_kept(seller, monkeypatch):
+@pytest.mark.parametrize("held_by_the_launch", ["its shop", "a buyer of both shops"])
+def test_another_broadcast_is_left_to_a_worker_meanwhile(seller, monkeypatch, held_by_the_launch):
     monkeypatch.setattr(broadcasting, "LARGE", 100)
-    other = BroadcastFactory(seller=seller)
-    row = f"sellers_seller WHERE id = {seller.pk}"
-    with held(row), pytest.raises(Refused, match="Try again in some seconds"):
+    other, buyer = BroadcastFactory(seller=seller), Contact.objects.filter(seller=seller).earliest("buyer_id")
+    BuyerLoad.objects.create(buyer_id=buyer.buyer_id, day=NOW.date(), day_count=0, week=WEEK, week_count=0)
+    rows = {
+        "its shop": f"sellers_seller WHERE id = {seller.pk}",
+        "a buyer of both shops": f"engagement_buyerload WHERE buyer_id = {buyer.buyer_id}",
+    }
+    with held(rows[held_by_the_launch]), doorbell.held():
         broadcasting.submit(other, send_at=None, now=NOW)
+    assert other.is_starting(NOW)
+    assert scheduling.launch_due(now=NOW) == 1
     other.refresh_from_db()
-    assert other.status == "draft"
-    assert broadcasting.submit(other, send_at=None, now=NOW).status == "sending"
+    assert (other.status, other.selected) == ("sending", 3)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_worker_that_does_not_get_the_locks_lets_it_wait(seller):
+    """Behind a pooler a worker's patience may end as a page's does."""
+    with doorbell.held():
+        waiting = submit(seller)
+    buyer = Contact.objects.filter(seller=seller).earliest("buyer_id")
+    BuyerLoad.objects.create(buyer_id=buyer.buyer_id, day=NOW.date(), day_count=0, week=WEEK, week_count=0)
+    with held(f"engagement_buyerload WHERE buyer_id = {buyer.buyer_id}"):
+        assert scheduling.launch_due(now=NOW) == 0
+    waiting.refresh_from_db()
+    assert waiting.status == "scheduled"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -152,9 +183,72 @@ def test_a_worker_passes_by_a_shop_that_another_launches_for(seller):
         follow(free, 3)
         other = submit(free)
         with held(f"sellers_seller WHERE id = {seller.pk}"):
-            assert broadcasting.launch_due(now=NOW) == 1
+            assert scheduling.launch_due(now=NOW) == 1
         assert set(Broadcast.objects.values_list("pk", "status")) == {
             (waiting.pk, "scheduled"),
             (other.pk, "sending"),
         }
-        assert broadcasting.launch_due(now=NOW + timedelta(seconds=1)) == 1
+        assert scheduling.launch_due(now=NOW + timedelta(seconds=1)) == 1
+
+
+# --- Its stop
+
+
+@pytest.fixture
+def stopped(seller, settings):
+    """The large shop's broadcast, stopped after the first of three batches."""
+    settings.BATCH_SIZE = 1
+    with doorbell.held():
+        broadcast = broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
+    deliver_next_batch(now=NOW)
+    broadcasting.stop(broadcast, reason="wrong price", now=NOW)
+    return broadcast
+
+
+def test_its_stop_holds_back_what_waits_and_leaves_the_rest_to_a_worker(stopped):
+    assert (stopped.status, stopped.ended_at) == ("stopped", None)
+    assert deliver_next_batch(now=NOW) is None
+    assert not list(books.discrepancies())
+    with time_machine.travel(NOW, tick=False):
+        tasks.sweep()
+    stopped.refresh_from_db()
+    assert (stopped.status, stopped.ended_at, stopped.reason) == ("stopped", NOW, "wrong price")
+    assert sorted(stopped.recipients().values_list("outcome", flat=True), key=str) == [
+        None,
+        "stopped",
+        "stopped",
+    ]
+    assert Quota.objects.get(seller=stopped.seller, scenario=stopped.scenario).used == 1
+    assert not list(books.discrepancies())
+    assert broadcasting.finish_stops(now=NOW) == 0
+
+
+def test_a_small_one_is_stopped_at_once(seller, settings, monkeypatch):
+    settings.BATCH_SIZE = 1
+    monkeypatch.setattr(broadcasting, "LARGE", 3)
+    broadcast = broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
+    broadcasting.stop(broadcast, reason="wrong price", now=NOW)
+    assert set(Batch.objects.values_list("status", flat=True)) == {"stopped"}
+    broadcast.refresh_from_db()
+    assert broadcast.ended_at == NOW
+
+
+def test_a_stop_that_fails_holds_up_no_other(stopped, monkeypatch):
+    second = broadcasting.launch(BroadcastFactory(seller=other_large()), now=NOW)
+    broadcasting.stop(second, reason="", now=NOW)
+    finish = broadcasting._finish_stop
+
+    def fail(broadcast, **options):
+        if broadcast.pk == stopped.pk:
+            raise ValueError("poison")
+        return finish(broadcast, **options)
+
+    monkeypatch.setattr(broadcasting, "_finish_stop", fail)
+    assert broadcasting.finish_stops(now=NOW) == 1
+
+
+def other_large():
+    seller = SellerFactory()
+    open_week(seller, limit=500)
+    follow(seller, 3)
+    return seller

@@ -121,14 +121,14 @@ def test_were_the_batch_under_way_not_waited_for_it_would_be_sent_after_the_answ
         numbers = [batch.number for batch in free]
         return broadcast.batches().filter(number__in=numbers).update(status=Batch.Status.PAUSED)
 
-    monkeypatch.setattr(pausing, "_pause_batches", pass_by)
+    monkeypatch.setattr(pausing, "hold_back", pass_by)
     answered, at_last = pause_in_the_midst(broadcast, monkeypatch)
     assert answered < at_last
 
 
 def test_were_the_batches_left_in_the_queue_all_would_be_sent(broadcast, monkeypatch):
     """The control: the pause is written on the broadcast alone."""
-    monkeypatch.setattr(pausing, "_pause_batches", lambda broadcast: 1)
+    monkeypatch.setattr(pausing, "hold_back", lambda broadcast: 1)
     answered, at_last = pause_in_the_midst(broadcast, monkeypatch)
     assert answered < at_last == CUSTOMERS
 
@@ -238,7 +238,7 @@ def test_resume_and_stop_at_once_end_stopped_and_send_no_more(broadcast, attempt
 @pytest.mark.parametrize("attempt", range(5))
 def test_resume_and_the_end_of_the_forgotten_at_once_never_stop_what_was_resumed(broadcast, attempt):
     pausing.pause(broadcast, now=NOW)
-    late = NOW + broadcasting.TOO_LATE
+    late = NOW + pausing.TOO_LATE
     resumed, stopped = race(
         lambda: pausing.resume(fresh(broadcast), now=NOW), lambda: pausing.stop_forgotten(now=late)
     )

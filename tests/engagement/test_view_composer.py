@@ -9,7 +9,7 @@ from django.test import Client
 
 from chat.models import Content
 from eligibility.models import Tier
-from engagement import broadcasting
+from engagement import broadcasting, scheduling
 from engagement.models import Broadcast
 from quotas.models import Quota, Scenario
 from tests.engagement.pages import crumbs, send, sign_in
@@ -89,7 +89,7 @@ def test_a_large_shop_sees_its_broadcast_start_and_then_go(client, master, monke
     assert client.get(progress, headers=HTMX).status_code == 204
     assert "HX-Refresh" not in client.get(progress, headers=HTMX).headers
 
-    assert broadcasting.launch_due(now=NOW) == 1
+    assert scheduling.launch_due(now=NOW) == 1
     assert client.get(progress, headers=HTMX).headers["HX-Refresh"] == "true"
     page = client.get(address)
     assert "It is starting" not in page.text
@@ -251,6 +251,23 @@ def test_a_scheduled_broadcast_is_rescheduled_or_taken_back(client, master):
     client.post(edit, typed(action="draft"))
     broadcast.refresh_from_db()
     assert (broadcast.status, broadcast.send_at) == ("draft", None)
+
+
+def test_a_scheduled_broadcast_that_cannot_be_sent_now_says_what_becomes_of_it(client, master):
+    follow(master.seller, 1)
+    client.post(NEW, typed(when="later", send_at="2026-11-20T09:30"))
+    broadcast = Broadcast.objects.get()
+    master.seller.market.stop_sending(reason="phishing", now=NOW)
+
+    answer = client.post(f"/engagement/broadcasts/{broadcast.pk}/edit/", typed(text="Half the price"))
+
+    assert (
+        "phishing. It stays scheduled for Fri 20 Nov, 09:30 Manila time, as you have changed it."
+        in answer.text
+    )
+    assert "Your draft is kept" not in answer.text
+    broadcast.refresh_from_db()
+    assert (broadcast.status, broadcast.content.text) == ("scheduled", "Half the price")
 
 
 def test_quiet_hours_are_announced_and_wait_for_their_end(client, master):

@@ -99,8 +99,8 @@ def test_what_is_young_or_has_ended_costs_no_query(django_assert_num_queries):
 def test_who_is_before_it_is_counted(settings):
     settings.BATCH_SIZE = 2
     first, second = launch(now=NOW, followers=5), launch(now=NOW + timedelta(minutes=1))
-    assert waking.batches_ahead(first) == 0
-    assert waking.batches_ahead(second) == 3
+    assert waking.batches_ahead(first, now=NOW) == 0
+    assert waking.batches_ahead(second, now=NOW) == 3
 
 
 # --- The click

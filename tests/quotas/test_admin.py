@@ -87,6 +87,36 @@ def test_an_unpaid_condition_with_a_window_is_refused_readably(as_admin):
     assert "time to pay is its window" in response.content.decode()
 
 
+def test_the_last_condition_is_replaced_and_never_deleted(as_admin):
+    """Without one nobody fits, and what is being sent by it would reach nobody."""
+    scenario = Scenario.objects.get(code="cart")
+    condition = scenario.conditions.get()
+    address = reverse("admin:quotas_scenario_change", args=[scenario.pk])
+    kept = {
+        "name": scenario.name, "conditions-TOTAL_FORMS": "1", "conditions-INITIAL_FORMS": "1",
+        "conditions-0-id": condition.pk, "conditions-0-scenario": scenario.pk, "conditions-0-DELETE": "on",
+    }  # fmt: skip
+    page = as_admin.post(address, new_scenario(**kept))
+    assert "Please submit at least 1 form." in page.content.decode()
+    assert scenario.conditions.get() == condition
+
+
+def test_whether_a_scenario_consumes_quota_is_said_once(as_admin):
+    """Broadcasts under way were charged by it or were not, and are refunded by it."""
+    scenario = Scenario.objects.get(code="cart")
+    condition = scenario.conditions.get()
+    form = new_scenario(
+        name="Carts", charges_quota="on", **{
+            "conditions-TOTAL_FORMS": "1", "conditions-INITIAL_FORMS": "1",
+            "conditions-0-id": condition.pk, "conditions-0-scenario": scenario.pk, "conditions-0-fact": "cart",
+        }
+    )  # fmt: skip
+    address = reverse("admin:quotas_scenario_change", args=[scenario.pk])
+    assert as_admin.post(address, form).status_code == 302
+    scenario.refresh_from_db()
+    assert (scenario.name, scenario.charges_quota) == ("Carts", False)
+
+
 def test_a_scenario_is_never_deleted(as_admin):
     scenario = Scenario.objects.get(code="cart")
     assert as_admin.post(reverse("admin:quotas_scenario_delete", args=[scenario.pk])).status_code == 403
