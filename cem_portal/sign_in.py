@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import LoginView, redirect_to_login
 from django.core.exceptions import ValidationError
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render, resolve_url
 
 from cem_portal.demo_password import DEMO_PASSWORD, is_local
 from sellers.models import ChatUser
@@ -75,6 +78,21 @@ class PeopleWithShops(ModelBackend):
     def get_user(self, user_id: Any) -> ChatUser | None:
         user = ChatUser.objects.select_related("seller__market").filter(pk=user_id).first()
         return user if user is not None and self.user_can_authenticate(user) else None
+
+
+class SignInFirst(LoginRequiredMiddleware):
+    """Leads to the sign-in, and from there back to the page; what was sent meanwhile was not done, and that is said."""
+
+    def handle_no_permission(self, request: HttpRequest, view_func: Any) -> HttpResponseRedirect:
+        if request.method in ("GET", "HEAD"):
+            return super().handle_no_permission(request, view_func)
+        messages.warning(
+            request, "You were not signed in any more, so what you sent was not done. Do it again."
+        )
+        page = urlsplit(request.headers.get("Referer", ""))
+        own = page.netloc == request.get_host()
+        back = page._replace(scheme="", netloc="").geturl() if own else "/"
+        return redirect_to_login(back, resolve_url(self.get_login_url(view_func)))
 
 
 class SignIn(LoginView):

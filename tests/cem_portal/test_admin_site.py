@@ -394,3 +394,41 @@ def test_support_stops_a_market_by_hand(signed_in, live_server):
     page.fill("#id_reason", "phishing wave")
     page.click("input[type=submit]")
     page.wait_for_selector(".alarm:has-text('phishing wave')")
+
+
+# --- The clockwork
+
+
+def ask_of_the_clockwork(client, action):
+    task = PeriodicTask.objects.get(task="engagement.tasks.sweep")
+    chosen = {"action": action, "_selected_action": [task.pk]}
+    client.post(reverse("admin:django_celery_beat_periodictask_changelist"), chosen)
+    task.refresh_from_db()
+    return task
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("action", ["disable_tasks", "toggle_tasks", "enable_tasks", "run_tasks"])
+def test_who_may_only_look_at_the_clockwork_does_nothing_to_it(client, action, monkeypatch):
+    monkeypatch.setattr("celery.app.task.Task.apply_async", lambda *_, **__: pytest.fail("it was run"))
+    client.force_login(support())
+    PeriodicTask.objects.filter(task="engagement.tasks.sweep").update(enabled=action != "enable_tasks")
+    assert ask_of_the_clockwork(client, action).enabled is (action != "enable_tasks")
+    assert not LogEntry.objects.exists()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("action", "enabled", "told"),
+    [
+        ("disable_tasks", False, "Disabled"),
+        ("toggle_tasks", False, "Disabled"),
+        ("enable_tasks", True, "Enabled"),
+    ],
+)
+def test_what_an_administrator_does_to_the_clockwork_stands_in_its_history(as_admin, action, enabled, told):
+    task = ask_of_the_clockwork(as_admin, action)
+    assert task.enabled is enabled
+    page = as_admin.get(reverse("admin:django_celery_beat_periodictask_history", args=[task.pk])).text
+    assert f"{told} in the list." in page
+    assert "chief" in page

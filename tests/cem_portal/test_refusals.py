@@ -6,7 +6,7 @@ import logging
 import pytest
 from django.test import Client
 
-from tests.factories import PASSWORD, ChatUserFactory, MasterFactory
+from tests.factories import PASSWORD, ChatUserFactory, MasterFactory, open_week
 
 pytestmark = pytest.mark.django_db
 
@@ -74,3 +74,15 @@ def test_a_sign_in_is_one_line_at_most(patient, printed, settings, password, mos
 def test_only_the_console_of_the_settings_prints():
     """Django's own handlers would print each line again where DEBUG is on."""
     assert logging.getLogger("django").handlers == []
+
+
+def test_the_address_of_a_button_shows_a_page_that_says_so(client):
+    master = MasterFactory()
+    open_week(master.seller)
+    client.force_login(master)
+    for address in ("/engagement/broadcasts/1/duplicate/", "/engagement/broadcasts/1/pause/"):
+        answer = client.get(address, headers={"Accept": "text/html"})
+        assert (answer.status_code, answer["Allow"]) == (405, "POST")
+        assert "This address belongs to a button" in answer.text
+    assert client.get(address, headers={"Accept": "application/json"}).content == b""
+    assert client.put("/", headers={"Accept": "text/html"}).content == b""

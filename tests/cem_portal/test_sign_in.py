@@ -111,3 +111,29 @@ def test_the_last_resort_needs_no_context(template):
     from django.template.loader import get_template
 
     assert "Go to the start page" in get_template(template).render()
+
+
+# --- Signed out in the midst of it
+
+
+def after_signing_in(client, address, **headers):
+    """What somebody whose sign-in is over, and who presses a button, sees once they have signed in again."""
+    master = MasterFactory()
+    sent = client.post(address, {"text": "Hello"}, headers=headers)
+    return client.post(sent["Location"], {"username": master.username, "password": PASSWORD})
+
+
+def test_who_was_signed_out_comes_back_to_the_page_and_is_told_that_nothing_was_done(client):
+    came_from = "http://testserver/engagement/broadcasts/?page=2"
+    answer = after_signing_in(client, "/engagement/broadcasts/1/duplicate/", Referer=came_from)
+    assert answer["Location"] == "/engagement/broadcasts/?page=2"
+    assert "You were not signed in any more, so what you sent was not done." in client.get("/").text
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    "referer", ["", "https://evil.example/engagement/", "javascript:alert(1)", "//evil.example"]
+)
+def test_who_came_from_elsewhere_begins_at_home(client, referer):
+    answer = after_signing_in(client, "/engagement/broadcasts/1/duplicate/", Referer=referer)
+    assert answer["Location"] == "/"
