@@ -142,7 +142,7 @@ def _read_plainly() -> None:
 
 
 def measure_signals(*, rows: int) -> Measured:
-    """A file of views, wishes and carts; the floor is the COPY of its events alone, with the same indexes."""
+    """A file of views and follows; the floor is an INSERT of its events alone, with the same indexes."""
     sellers = 50
     ground.make(sellers=sellers, followers=400)
     with tempfile.TemporaryDirectory() as folder:

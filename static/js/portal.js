@@ -108,7 +108,8 @@ document.addEventListener("click", (event) => {
   field.dispatchEvent(new Event("input", { bubbles: true }));
 });
 
-// A form with data-send-once is sent by the first click only; coming back makes it ready again.
+// A form with data-send-once is sent by the first click only. Coming back finds it ready, and empty: filled in again by
+// the browser, what was sent would be sent a second time.
 const sent = new WeakSet();
 document.addEventListener("submit", (event) => {
   const form = event.target;
@@ -116,10 +117,12 @@ document.addEventListener("submit", (event) => {
   if (sent.has(form)) event.preventDefault();
   sent.add(form);
   form.setAttribute("aria-busy", "true");
+  form.setAttribute("autocomplete", "off");
 });
 window.addEventListener("pageshow", () => {
   document.querySelectorAll("form[data-send-once]").forEach((form) => {
     sent.delete(form);
     form.removeAttribute("aria-busy");
+    form.removeAttribute("autocomplete");
   });
 });

@@ -76,6 +76,19 @@ def test_from_the_sign_in_to_a_message_that_was_read(live_server, page, browser,
     expect(page.locator("tfoot")).to_contain_text("33.33 %")
 
 
+def test_who_goes_back_after_sending_finds_nothing_to_send_again(live_server, page, sign_in):
+    master = MasterFactory()
+    open_week(master.seller, limit=100)
+    follow(master.seller, 3)
+    sign_in(master)
+    page.goto(f"{live_server.url}/engagement/broadcasts/new/?scenario=followers")
+    page.fill("#id_text", "Hello")
+    page.click("#composer button[value=send]")
+    expect(page.locator("main")).to_contain_text("Accepted")
+    page.go_back()
+    expect(page.locator("#id_text")).to_have_value("")
+
+
 def test_enter_in_a_field_of_the_composer_sends_nothing(live_server, page, sign_in):
     master = MasterFactory()
     open_week(master.seller, limit=100)
