@@ -26,7 +26,6 @@ EAGER = 12.0  # times the mean: how readily a reader reads
 LIFT = 0.2  # how much of a choice rich in readers shows in the read rate
 REPLIES = 0.025  # of the reads
 CLAIMS = 0.38  # of the reads of a message with a voucher: 3 to 6 % of the delivered
-USED_CLAIMS = 1 / 3
 REPORTS = 0.0002  # of the delivered
 
 

@@ -12,6 +12,8 @@ import psutil
 import pytest
 from django.conf import settings
 
+from cem_portal.bench.measure import LOOK_SECONDS, Watch
+
 
 def start_bench(data, *arguments):
     return subprocess.Popen(
@@ -30,6 +32,14 @@ def test_its_figures_name_the_case_its_goal_and_the_verdict(tmp_path):
     assert figures["met"] == (figures["rows_per_s"] >= 100_000)
     assert figures["ratio"] == pytest.approx(figures["ours_s"] / figures["floor_s"], rel=0.01)
     assert not started(tmp_path)
+
+
+def test_each_case_tells_its_own_peak_of_memory():
+    with Watch.watching():
+        block = b"x" * 400_000_000
+        time.sleep(3 * LOOK_SECONDS)
+        del block
+    assert Watch.take() - Watch.take() > 200
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
