@@ -5,7 +5,6 @@ import logging
 import logging.config
 import subprocess
 import sys
-import time
 from datetime import timedelta
 
 import pytest
@@ -17,6 +16,7 @@ from django.utils import timezone
 from cem_portal import logs
 from engagement import broadcasting, delivery, doorbell, scheduling, tasks
 from tests.factories import BroadcastFactory, SellerFactory, follow, open_week
+from tests.waiting import ring_again_if_unheard, wait_until
 
 
 @pytest.fixture
@@ -62,14 +62,6 @@ def launch(*, now=None):
     follow(seller, 3)
     broadcast = BroadcastFactory(seller=seller, title="Secret sale", content__text="Dear friend")
     return broadcasting.launch(broadcast, now=now or timezone.now())
-
-
-def wait_for(found, *, seconds=60):
-    until = time.monotonic() + seconds
-    while not (result := found()):
-        assert time.monotonic() < until
-        time.sleep(0.1)
-    return result
 
 
 # --- How they look
@@ -155,10 +147,11 @@ def test_launch_delivery_and_settlement_carry_the_numbers_and_no_words(start_wor
     written = lines("json")
     start_worker(concurrency=1, LOG_FORMAT="json")
     broadcast = launch()
-    wait_for(lambda: broadcast.refresh_from_db() or broadcast.ended_at)
+    ring_again_if_unheard()
+    wait_until(lambda: broadcast.refresh_from_db() or broadcast.ended_at, what="the delivery")
 
     worker = tmp_path / "process-0.log"
-    wait_for(lambda: "broadcast settled" in worker.read_text())
+    wait_until(lambda: "broadcast settled" in worker.read_text(), what="the line about it")
     told = [json.loads(line) for line in worker.read_text().splitlines() if line.startswith("{")]
     told = [line for line in told if line["logger"] == "engagement.chronicle"]
     delivered, settled = told

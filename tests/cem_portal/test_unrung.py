@@ -1,6 +1,5 @@
 """A broker that goes away while a worker has a bell in its hands: the worker lives, and works again after it."""
 
-import time
 from contextlib import nullcontext
 
 import pytest
@@ -12,28 +11,9 @@ from cem_portal import unrung
 from chat.models import Message
 from engagement import broadcasting, doorbell
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
+from tests.waiting import wait_until, wait_until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def wait_until(true, *, seconds, what):
-    until = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < until, f"{what}: not within {seconds} s"
-        time.sleep(0.05)
-
-
-def wait_for_lock():
-    """Until a worker waits for the batches, with the bell in its hands."""
-
-    def waits():
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'engagement_batch'::regclass"
-            )
-            return cursor.fetchone()[0] > 0
-
-    wait_until(waits, seconds=60, what="a worker at work")
 
 
 @pytest.mark.timeout(240)
@@ -50,7 +30,7 @@ def test_a_worker_outlives_a_broker_that_is_killed_while_it_works(
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("LOCK TABLE engagement_batch IN ACCESS EXCLUSIVE MODE")
         wait_until(lambda: doorbell.ring(despite_silence=True), seconds=30, what="a bell")
-        wait_for_lock()
+        wait_until_somebody_waits()  # a worker, with the bell in its hands
         broker.process.kill()
         broker.process.wait()
         log = tmp_path / "process-0.log"

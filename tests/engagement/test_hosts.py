@@ -1,6 +1,5 @@
 """Two workers on two hosts, one database, one broker: both work, and nothing is sent twice or lost (I3)."""
 
-import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,6 +13,7 @@ from chat.models import Message
 from engagement import books, broadcasting, doorbell
 from engagement.models import Batch, Broadcast
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
+from tests.waiting import ring_again_if_unheard, wait_until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -84,14 +84,6 @@ def start_on(hosts, broker, start_process):
         yield start
 
 
-def wait_until(true, *, seconds, what):
-    until = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > until:
-            pytest.fail(f"{what}: not within {seconds} s")
-        time.sleep(0.1)
-
-
 def test_two_workers_on_two_hosts_share_the_work_and_send_nothing_twice(
     hosts, start_on, closings, settings, monkeypatch
 ):
@@ -108,6 +100,7 @@ def test_two_workers_on_two_hosts_share_the_work_and_send_nothing_twice(
 
     for draft in drafts:
         broadcasting.launch(draft, now=NOW)
+    ring_again_if_unheard()
     wait_until(lambda: not Broadcast.objects.filter(ended_at=None).exists(), seconds=120, what="the delivery")
 
     closed = closings()
