@@ -10,13 +10,13 @@ import time
 
 import pytest
 from django.conf import settings
-from django.db import connection
 from kombu import Connection
 
 from cem_portal.chaos.rabbitmq import MISSING, RabbitMQ, find_port, is_installed
 from chat.models import Message
 from engagement import broadcasting
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -27,6 +27,8 @@ QUEUES = {queue.name for queue in settings.CELERY_TASK_QUEUES}
 # RabbitMQ writes down which quorum queues it leads every half second: one that is younger when the node is killed
 # has no leader after it, for ever ("The broker" in docs/operations.md).
 WRITTEN_DOWN_SECONDS = 1.5
+# Several steps of a tenth of a second each take less, also on a busy machine; a step without its time-out takes longer.
+QUICK = 2.0
 
 # A process as web is: it rings when it is told to, and says what came of it and how many seconds that took.
 RINGER = """
@@ -139,15 +141,6 @@ def launch(followers):
     return broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
 
 
-def wait_until(true, *, seconds, what):
-    until = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > until:
-            pytest.fail(f"{what}: not within {seconds} s")
-        connection.close()
-        time.sleep(0.1)
-
-
 def has_ended(broadcast):
     broadcast.refresh_from_db()
     return broadcast.ended_at is not None
@@ -201,7 +194,7 @@ def test_a_bell_that_rabbitmq_refused_has_not_rung(rabbitmq, ringer):
     wait_until(lambda: ringer.ring()[0], seconds=10, what="the bell, after the policy is gone")
 
 
-def test_a_frozen_rabbitmq_costs_the_bell_less_than_half_a_second(rabbitmq, ringer):
+def test_a_frozen_rabbitmq_costs_the_bell_a_moment(rabbitmq, ringer):
     ringer.begin()
     rabbitmq.signal(signal.SIGSTOP)
     try:
@@ -211,7 +204,7 @@ def test_a_frozen_rabbitmq_costs_the_bell_less_than_half_a_second(rabbitmq, ring
 
     assert not connected[0]
     assert not unconnected[0]
-    assert max(connected[1], unconnected[1]) < 0.5
+    assert max(connected[1], unconnected[1]) < QUICK
     wait_until(lambda: ringer.ring()[0], seconds=10, what="the bell, after the thaw")
 
 
@@ -224,12 +217,12 @@ def test_a_connection_that_died_while_idle_costs_no_bell(rabbitmq, ringer):
         if rung:
             break
     assert rung
-    assert took < 0.5
+    assert took < QUICK
 
 
 def test_a_bell_reaches_the_second_node_when_the_first_is_away(rabbitmq, start_ringer):
     away = f"amqp://guest:guest@127.0.0.1:{find_port()}//"
-    assert start_ringer(f"{away};{rabbitmq.url}").begin() < 0.5
+    assert start_ringer(f"{away};{rabbitmq.url}").begin() < QUICK
 
 
 @pytest.mark.timeout(300)
@@ -246,7 +239,7 @@ def test_a_killed_rabbitmq_is_rung_again_by_web_and_beat_and_loses_no_broadcast(
     rabbitmq.kill()
     rung, took = ringer.ring()
     assert not rung
-    assert took < 0.5
+    assert took < QUICK
     time.sleep(2)  # a sweep that the worker held already is over by now
     second = launch(3)
 
