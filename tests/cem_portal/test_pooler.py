@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import time
 
 import psycopg
 import pytest
@@ -15,6 +14,7 @@ from engagement import broadcasting, doorbell
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
 from tests.marketplace_files import write_files
 from tests.pgbouncer import MISSING, PgBouncer, is_installed
+from tests.waiting import ring_again_if_unheard, wait_until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),
@@ -72,7 +72,7 @@ UNION ALL SELECT 'function ' || proname FROM pg_proc
     JOIN pg_namespace ON pg_namespace.oid = pronamespace WHERE nspname LIKE 'pg_temp%'
 UNION ALL SELECT 'statement ' || statement FROM pg_prepared_statements
 UNION ALL SELECT 'cursor ' || name FROM pg_cursors WHERE is_holdable
-UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory'
+UNION ALL SELECT 'lock ' || objid FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()
 UNION ALL SELECT 'setting ' || name FROM pg_settings WHERE source = 'session' AND name NOT IN
     ('client_encoding', 'DateStyle', 'TimeZone', 'standard_conforming_strings', 'application_name')
 """
@@ -116,11 +116,8 @@ def test_a_worker_delivers_through_the_pooler(pooler, start_worker, monkeypatch)
     follow(seller, 30)
     start_worker(concurrency=2, DATABASE_URL=pooler.url(), DATABASE_POOLER="1")
     broadcast = broadcasting.launch(BroadcastFactory(seller=seller), now=NOW)
-    until = time.monotonic() + 60
-    while not broadcast.ended_at and time.monotonic() < until:
-        time.sleep(0.2)
-        broadcast.refresh_from_db()
-    assert broadcast.ended_at
+    ring_again_if_unheard()
+    wait_until(lambda: broadcast.refresh_from_db() or broadcast.ended_at, what="the delivery")
     assert Message.objects.count() == 30
     assert what_stays(pooler) == set()
 
