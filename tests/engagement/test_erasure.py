@@ -1,7 +1,6 @@
 """Erasing a buyer: nothing names them any more, and every figure stays right (I6)."""
 
 import threading
-import time
 
 import pytest
 from django.db import connection, transaction
@@ -14,6 +13,7 @@ from engagement import books, broadcasting, delivery, erasure, responses, settle
 from engagement.models import Batch, Recipient
 from quotas.models import Quota, Scenario
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
+from tests.waiting import wait_until_somebody_waits
 
 
 def sent_to_three():
@@ -67,8 +67,9 @@ def test_whoever_is_erased_before_delivery_gets_nothing_and_is_refunded():
     assert books.discrepancies() == []
 
 
-def erase_while_a_batch_is_being_sent():
-    """Erase a buyer whose message is inserted and not committed. Returns what names them afterwards."""
+def erase_while_a_batch_is_being_sent(*, wait_until_it):
+    """Erase a buyer whose message is inserted, and is committed only when `wait_until_it(eraser)` returns: when the
+    erasure waits, or is done. Returns how many messages name the buyer afterwards."""
     _, contacts, _ = sent_to_three()
     buyer, inserted, may_commit = contacts[0].buyer, threading.Event(), threading.Event()
 
@@ -77,7 +78,7 @@ def erase_while_a_batch_is_being_sent():
             with transaction.atomic():
                 delivery.deliver_next_batch(now=NOW)
                 inserted.set()
-                may_commit.wait(10)
+                may_commit.wait(60)
         finally:
             connection.close()
 
@@ -89,18 +90,20 @@ def erase_while_a_batch_is_being_sent():
 
     sender, eraser = threading.Thread(target=send), threading.Thread(target=erase)
     sender.start()
-    assert inserted.wait(10)
+    assert inserted.wait(60)
     eraser.start()
-    time.sleep(0.5)
-    may_commit.set()
-    sender.join()
-    eraser.join()
+    try:
+        wait_until_it(eraser)
+    finally:
+        may_commit.set()
+        sender.join()
+        eraser.join()
     return Message.objects.filter(buyer_id=buyer.pk).count()
 
 
 @pytest.mark.django_db(transaction=True)
 def test_erasure_waits_for_the_batch_that_is_being_sent():
-    assert erase_while_a_batch_is_being_sent() == 0
+    assert erase_while_a_batch_is_being_sent(wait_until_it=lambda eraser: wait_until_somebody_waits()) == 0
     assert Message.objects.count() == 3
     assert not Batch.objects.filter(status=Batch.Status.OPEN).exists()
 
@@ -108,7 +111,7 @@ def test_erasure_waits_for_the_batch_that_is_being_sent():
 @pytest.mark.django_db(transaction=True)
 def test_without_the_wait_a_message_names_the_erased_buyer(monkeypatch):
     monkeypatch.setattr(erasure, "wait_for_open_batches", lambda buyer, sellers: None)
-    assert erase_while_a_batch_is_being_sent() == 1
+    assert erase_while_a_batch_is_being_sent(wait_until_it=lambda eraser: eraser.join(50)) == 1
 
 
 @pytest.mark.django_db
