@@ -2,7 +2,6 @@
 
 import random
 import threading
-import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,6 +17,7 @@ from engagement.settlement import settle, settle_ended
 from quotas.models import LedgerEntry, Quota
 from tests.engagement.test_races import race, seller_with_followers
 from tests.factories import NOW, BroadcastFactory
+from tests.waiting import wait_until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 CUSTOMERS = 40
@@ -66,19 +66,19 @@ def agree():
     return [str(each) for each in books.discrepancies()] == []
 
 
-def pause_in_the_midst(broadcast, monkeypatch):
+def pause_in_the_midst(broadcast, monkeypatch, *, at_most):
     """Pause while two workers deliver. Returns how many messages there were when the pause was answered, and how
     many when the workers had gone home.
 
-    Each batch stays under way until the pause is answered, but no longer than a moment: an answer that waits for
-    the batch comes after it, one that does not comes before.
+    Each batch stays under way until the pause is answered, but no longer than `at_most` seconds: an answer that
+    waits for the batch comes after it, one that does not comes before.
     """
     send, under_way, answered = delivery._send, threading.Event(), threading.Event()
 
     def send_and_wait(taken, *, now):
         sent = send(taken, now=now)
         under_way.set()
-        answered.wait(timeout=0.4)
+        answered.wait(at_most)
         return sent
 
     monkeypatch.setattr(delivery, "_send", send_and_wait)
@@ -98,7 +98,7 @@ def pause_in_the_midst(broadcast, monkeypatch):
 
 @pytest.mark.parametrize("attempt", range(5))
 def test_when_a_pause_is_answered_nothing_more_is_sent(broadcast, monkeypatch, attempt):
-    answered, at_last = pause_in_the_midst(broadcast, monkeypatch)
+    answered, at_last = pause_in_the_midst(broadcast, monkeypatch, at_most=0.4)
 
     assert answered == at_last < CUSTOMERS
     assert set(broadcast.batches().values_list("status", flat=True)) == {"closed", "paused"}
@@ -122,30 +122,15 @@ def test_were_the_batch_under_way_not_waited_for_it_would_be_sent_after_the_answ
         return broadcast.batches().filter(number__in=numbers).update(status=Batch.Status.PAUSED)
 
     monkeypatch.setattr(pausing, "hold_back", pass_by)
-    answered, at_last = pause_in_the_midst(broadcast, monkeypatch)
+    answered, at_last = pause_in_the_midst(broadcast, monkeypatch, at_most=30)
     assert answered < at_last
 
 
 def test_were_the_batches_left_in_the_queue_all_would_be_sent(broadcast, monkeypatch):
     """The control: the pause is written on the broadcast alone."""
     monkeypatch.setattr(pausing, "hold_back", lambda broadcast: 1)
-    answered, at_last = pause_in_the_midst(broadcast, monkeypatch)
+    answered, at_last = pause_in_the_midst(broadcast, monkeypatch, at_most=30)
     assert answered < at_last == CUSTOMERS
-
-
-def wait_until_somebody_waits():
-    """Until a connection of this database waits for a lock."""
-    until = time.monotonic() + 30
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-    with connection.cursor() as cursor:
-        while True:
-            # a transaction sees its first look again and again
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(waiting)
-            if cursor.fetchone()[0]:
-                return
-            assert time.monotonic() < until
-            time.sleep(0.01)
 
 
 def next_batch_while_the_first_is_under_way(broadcast, deed):
