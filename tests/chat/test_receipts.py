@@ -123,12 +123,14 @@ def test_late_doubled_and_disordered_receipts_end_the_same(data):
 def test_racing_runs_count_every_message_once_and_never_deadlock():
     seller = SellerFactory()
     sent = [cem_message(seller, ContactFactory(seller=seller).buyer) for _ in range(60)]
-    gained, failures = [], []
+    gained, failures, start = [], [], threading.Barrier(8)
 
     def run(seed):
         told = [Receipt(Kind.READ, seller.pk, message.buyer_id, minutes(5)) for message in sent]
         random.Random(seed).shuffle(told)
         try:
+            connection.ensure_connection()  # or whoever connects sooner is done before the others begin
+            start.wait(timeout=60)
             gained.extend(receipts.apply(told).values())
         except Exception as error:
             failures.append(error)
@@ -153,7 +155,7 @@ def read_some_and_click_others(seller, buyers, *, rounds):
     def run(lone, others, n):
         told = [Receipt(Kind.READ, seller.pk, buyer, minutes(60 - n)) for buyer in (*lone, *others, *others)]
         connection.ensure_connection()  # or whoever connects sooner is done before the other begins
-        start.wait()
+        start.wait(timeout=60)
         try:
             receipts.apply(told)
         except OperationalError as error:

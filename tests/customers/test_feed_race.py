@@ -38,7 +38,7 @@ def tell_at_once(signals):
     def tell(seed):
         try:
             with connection.cursor():  # connected before the start
-                start.wait(timeout=30)
+                start.wait(timeout=60)
             shuffled = random.Random(seed).sample(rows, len(rows))
             return feed.apply(shuffled, now=NOW)
         except IntegrityError as error:

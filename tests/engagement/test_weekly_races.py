@@ -124,7 +124,7 @@ def test_without_the_key_beats_at_once_make_rows_twice(without_keys, monkeypatch
     coming, all_looked = calendar._coming, threading.Barrier(BEATS)
 
     def wait_for_the_others(*arguments):
-        all_looked.wait(timeout=30)
+        all_looked.wait(timeout=60)
         return coming(*arguments)
 
     monkeypatch.setattr(calendar, "_coming", wait_for_the_others)
