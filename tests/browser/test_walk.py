@@ -8,6 +8,7 @@ from playwright.sync_api import expect
 from chat.buyer_links import address_of
 from engagement.models import Broadcast
 from tests.factories import PASSWORD, MasterFactory, ProductFactory, follow, open_week
+from tests.waiting import ring_again_if_unheard
 
 pytestmark = [pytest.mark.django_db(transaction=True, serialized_rollback=True), pytest.mark.slow]
 PATIENCE = 60_000  # milliseconds: a worker needs a while to start
@@ -44,6 +45,7 @@ def test_from_the_sign_in_to_a_message_that_was_read(live_server, page, browser,
 
     # accepted; then delivered by the worker, seen without a reload
     expect(page.locator("main")).to_contain_text("Accepted: 3 customers get your message.")
+    ring_again_if_unheard()
     expect(page.locator("#progress")).to_contain_text("3 of 3 selected", timeout=PATIENCE)
     expect(page.locator("#progress")).to_contain_text("Sent", timeout=PATIENCE)
     assert Broadcast.objects.get().status == Broadcast.Status.SENT

@@ -146,7 +146,7 @@ def test_an_overdue_job_schedule_tick_and_receipt_are_told_with_their_age(client
     assert found["cem_job_lag_seconds", "evaluation", seller.market.code] == 0
     assert 300 <= found["cem_oldest_due_schedule_age_seconds",] < 360
     assert found["cem_beat_last_tick_age_seconds",] == float("inf")
-    assert 90 <= found["cem_receipt_lag_seconds",] < 91
+    assert 90 <= found["cem_receipt_lag_seconds",] < 150
     seller.market.stop_sending(reason="a test", now=now)
     stopped = figures(client)
     assert stopped["cem_oldest_due_schedule_age_seconds",] == 0, f"{late} waits for the switch"

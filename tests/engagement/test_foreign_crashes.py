@@ -18,6 +18,7 @@ from tests.engagement.foreign import (
     work,
     work_until,
 )
+from tests.waiting import ring_again_if_unheard, wait_until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("chat", "small_batches")]
 PLACES = (
@@ -131,12 +132,9 @@ def test_a_celery_worker_answers_the_bell_for_a_foreign_chat(chat, start_worker,
         CHAT_GATEWAY_ACME_TOKEN=TOKEN,
     )
     broadcast = launch_abroad(5)
+    ring_again_if_unheard(doorbell.FOREIGN)
 
-    def ended():
-        broadcast.refresh_from_db()
-        return broadcast.ended_at is not None
-
-    work_until(ended, seconds=60, work=lambda: None)
+    wait_until(lambda: broadcast.refresh_from_db() or broadcast.ended_at, what="the delivery")
 
     assert broadcast.batches().totals()["delivered"] == 5
     assert none_differ(broadcast, chat)

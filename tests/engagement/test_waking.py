@@ -25,6 +25,7 @@ from tests.factories import (
     follow,
     open_week,
 )
+from tests.waiting import wait_until
 
 LATER = NOW + timedelta(minutes=6)
 
@@ -117,7 +118,11 @@ def test_without_a_broker_the_click_says_so_and_does_not_wait():
 @pytest.mark.django_db
 def test_without_a_worker_the_click_says_so(broker):
     broadcast = launch()
-    assert waking.wake(broadcast, now=LATER) == Woken.NOBODY
+    for _ in range(20):  # on a busy machine the bell may be given up
+        woken = waking.wake(broadcast, now=LATER)
+        if woken != Woken.UNREACHABLE:
+            break
+    assert woken == Woken.NOBODY
 
 
 @pytest.mark.django_db
@@ -130,8 +135,9 @@ def test_what_is_not_stuck_is_not_rung_for(broker, monkeypatch):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("delivered", [False, True], ids=["its batch is open", "only its end is missing"])
 def test_a_click_brings_what_a_lost_bell_left_behind_to_its_end_without_any_beat(
-    start_worker, broker, delivered
+    start_worker, broker, delivered, monkeypatch
 ):
+    monkeypatch.setattr(doorbell, "SILENT_SECONDS", 600.0)  # longer than a worker needs to start
     broker.stop()
     begun = timezone.now() - timedelta(minutes=10)
     broadcast = launch(now=begun)
@@ -140,19 +146,19 @@ def test_a_click_brings_what_a_lost_bell_left_behind_to_its_end_without_any_beat
     assert not doorbell.ring(), "the bell is silent after its failure"
     broker.start()
     start_worker(concurrency=1)
-    until = time.monotonic() + 60
-    while not answering.worker_answers():
-        assert time.monotonic() < until, "the worker came up"
+    wait_until(answering.worker_answers, what="a worker that answers")
     assert not doorbell.ring(), "still silent: nobody but the click rings"
     assert Message.objects.exists() == delivered
 
-    assert waking.wake(broadcast, now=timezone.now()) == Woken.ANSWERED
+    told = [waking.wake(broadcast, now=timezone.now())]
+    # on a busy machine the bell may be given up, and the worker may answer too late; it works on all the same
+    while told[-1] in (Woken.UNREACHABLE, Woken.NOBODY) and len(told) < 20:
+        told.append(waking.wake(broadcast, now=timezone.now()))
+    assert told[-1] in (Woken.ANSWERED, Woken.NOT_NEEDED)
+    assert told[0] != Woken.NOT_NEEDED
     for _ in range(20):  # as often as one likes
         waking.wake(broadcast, now=timezone.now())
-    while broadcast.ended_at is None:
-        assert time.monotonic() < until, "it was delivered"
-        time.sleep(0.1)
-        broadcast.refresh_from_db()
+    wait_until(lambda: broadcast.refresh_from_db() or broadcast.ended_at, what="the delivery")
     assert Message.objects.filter(content=broadcast.content).count() == 3
     assert waking.wake(broadcast, now=timezone.now()) == Woken.NOT_NEEDED
 
@@ -237,12 +243,14 @@ def test_the_admin_finds_what_is_stuck(as_admin, stuck):
 
 
 def test_its_panel_says_who_does_not_answer(as_admin, stuck, broker):
-    page = as_admin.get(reverse("admin:engagement_broadcast_change", args=[stuck.pk]))
-    assert "No worker answers: start one." in page.text
-    assert "It is its turn" in page.text
+    address = reverse("admin:engagement_broadcast_change", args=[stuck.pk])
+    # on a busy machine the broker may not answer within its third of a second
+    wait_until(
+        lambda: "No worker answers: start one." in as_admin.get(address).text, what="the missing worker"
+    )
+    assert "It is its turn" in as_admin.get(address).text
     broker.stop()
-    page = as_admin.get(reverse("admin:engagement_broadcast_change", args=[stuck.pk]))
-    assert "The broker does not answer" in page.text
+    assert "The broker does not answer" in as_admin.get(address).text
 
 
 def test_the_deed_says_who_did_not_answer_and_keeps_what_was_typed(as_admin, stuck):
