@@ -2,7 +2,13 @@
 
 import time
 from collections import Counter
+from contextlib import contextmanager
 from datetime import timedelta
+from unittest import mock
+
+from django.conf import settings
+from django.db.models.functions import Now
+from django.test import override_settings
 
 from engagement import books, broadcasting, foreign_delivery, handover, leases
 from engagement.models import Batch, Broadcast
@@ -31,6 +37,19 @@ def shorten_leases(monkeypatch):
     monkeypatch.setattr(leases, "ASK_AGAIN_AFTER", ASK_AGAIN)
 
 
+@contextmanager
+def at_leisure():
+    """So much time for each request and each lease that a busy machine, or one that stands still for a second, changes
+    nothing. Afterwards all leases are over, as if that time had passed.
+
+    For the moments of which a test says exactly what became of them; not for faults that consist in being slow.
+    """
+    patient = {name: chat | {"timeout": 20.0} for name, chat in settings.CHAT_GATEWAYS.items()}
+    with override_settings(CHAT_GATEWAYS=patient), mock.patch.object(leases, "LEASE", timedelta(minutes=2)):
+        yield
+    Batch.objects.filter(lease_until__isnull=False).update(lease_until=Now())
+
+
 def launch_abroad(customers, *, code="followers", with_cards=False):
     """A broadcast, admitted, in a market whose messages the foreign chat "acme" carries."""
     seller = SellerFactory(market=MarketFactory(chat_gateway="acme"))
@@ -45,11 +64,11 @@ def launch_abroad(customers, *, code="followers", with_cards=False):
 
 
 def work():
-    foreign_delivery.deliver_to_foreign_chats(seconds=2)
+    foreign_delivery.deliver_to_foreign_chats(seconds=30)
     settle_ended(now=NOW)
 
 
-def work_until(done, *, seconds=40, work=work):
+def work_until(done, *, seconds=60, work=work):
     until = time.monotonic() + seconds
     while not done():
         statuses = Counter(Batch.objects.values_list("status", flat=True))

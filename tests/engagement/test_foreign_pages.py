@@ -11,6 +11,7 @@ from engagement import broadcasting, doorbell, erasure, foreign_delivery, handov
 from engagement.models import Batch, Broadcast
 from engagement.settlement import settle_ended
 from tests.engagement.foreign import (
+    at_leisure,
     differences,
     launch_abroad,
     none_differ,
@@ -39,7 +40,8 @@ def page_of(client, broadcast, end=""):
 
 
 def test_while_it_is_sent_an_unknown_fate_is_awaited(client, broadcast):
-    work()
+    with at_leisure():
+        work()
     page = page_of(client, broadcast)
     assert [line.outcome for line in page.context["lines"]] == [
         "Delivered", "Failed", "Skipped", "Awaiting the chat",
@@ -49,7 +51,8 @@ def test_while_it_is_sent_an_unknown_fate_is_awaited(client, broadcast):
 
 
 def test_once_it_has_ended_each_fate_has_its_words_on_the_page_and_in_the_file(client, broadcast, settings):
-    work()
+    with at_leisure():
+        work()
     settings.CHAT_UNKNOWN_HOURS = 0
     work_until_ended(broadcast)
 
@@ -69,7 +72,8 @@ def test_once_it_has_ended_each_fate_has_its_words_on_the_page_and_in_the_file(c
 
 
 def test_staff_see_the_same_figures(client, broadcast):
-    work()
+    with at_leisure():
+        work()
     client.force_login(StaffFactory(is_superuser=True))
     page = client.get(f"/admin/engagement/broadcast/{broadcast.pk}/change/")
     assert "1 batch, 1 still open" in " ".join(page.text.split())
@@ -91,7 +95,8 @@ def test_a_launch_rings_for_the_foreign_chat_and_so_does_the_sweep(chat, monkeyp
 
     tasks.sweep()
     assert rung == [doorbell.FOREIGN] * 2
-    tasks.deliver_to_foreign_chats()
+    with at_leisure():
+        tasks.deliver_to_foreign_chats()
     broadcast.refresh_from_db()
     assert broadcast.status == Broadcast.Status.SENT
     tasks.sweep()
@@ -115,7 +120,8 @@ def test_a_buyer_is_not_erased_while_a_worker_hands_their_message_over():
 def test_the_key_of_an_erased_buyer_still_finds_what_became_of_the_message(chat):
     broadcast = launch_abroad(2)
     chat.plan("lose")
-    work()
+    with at_leisure():
+        work()
     assert Batch.objects.get().status == Batch.Status.UNSURE
     buyer = broadcast.recipients().get(rank=1).buyer
 
@@ -136,7 +142,8 @@ def test_a_key_made_of_the_buyer_would_not(chat, monkeypatch):
     monkeypatch.setattr(handover, "key_of", key_of_buyer)
     broadcast = launch_abroad(2)
     chat.plan("lose")
-    work()
+    with at_leisure():
+        work()
     erasure.erase(broadcast.recipients().get(rank=1).buyer, now=NOW)
 
     work_until_ended(broadcast)
@@ -149,7 +156,8 @@ def test_a_key_made_of_the_buyer_would_not(chat, monkeypatch):
 def test_an_erased_buyer_whom_the_chat_never_took_gets_nothing(chat):
     broadcast = launch_abroad(2)
     chat.plan("drop")
-    foreign_delivery.deliver_next_batch(["acme"])
+    with at_leisure():
+        foreign_delivery.deliver_next_batch(["acme"])
     erasure.erase(broadcast.recipients().get(rank=1).buyer, now=NOW)
 
     work_until_ended(broadcast)

@@ -5,6 +5,7 @@ import pytest
 from engagement import broadcasting, foreign_delivery, handover, leases, pausing
 from engagement.models import Batch, Broadcast
 from tests.engagement.foreign import (
+    at_leisure,
     launch_abroad,
     none_differ,
     work,
@@ -22,7 +23,8 @@ def states(broadcast):
 
 def test_what_was_not_handed_over_waits_and_goes_on(chat):
     broadcast = launch_abroad(6)
-    foreign_delivery.deliver_next_batch({"acme"})
+    with at_leisure():
+        foreign_delivery.deliver_next_batch({"acme"})
     pausing.pause(broadcast, now=NOW)
 
     work()
@@ -40,7 +42,8 @@ def test_what_was_not_handed_over_waits_and_goes_on(chat):
 def test_while_it_is_paused_a_lost_answer_is_asked_for(chat):
     broadcast = launch_abroad(6)
     chat.plan("lose")
-    foreign_delivery.deliver_next_batch({"acme"})
+    with at_leisure():
+        foreign_delivery.deliver_next_batch({"acme"})
     assert states(broadcast)[0] == "unsure"
     pausing.pause(broadcast, now=NOW)
 
@@ -81,7 +84,8 @@ def test_without_a_look_at_its_broadcast_it_would_be_sent(chat, monkeypatch):
 
     monkeypatch.setattr(leases, "_outbound", any_outbound)
     take_and_pause()
-    work()
+    with at_leisure():
+        work()
     assert len(chat.truth()["deliveries"]) == 2
 
 
@@ -89,7 +93,8 @@ def never_taken_while_paused(chat, monkeypatch):
     """The chat never took a parcel; its broadcast is paused before it is asked."""
     broadcast = launch_abroad(4)
     chat.plan("drop")
-    foreign_delivery.deliver_next_batch({"acme"})
+    with at_leisure():
+        foreign_delivery.deliver_next_batch({"acme"})
     pausing.pause(broadcast, now=NOW)
     asked = []
     record = handover.record

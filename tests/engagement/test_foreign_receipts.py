@@ -17,7 +17,7 @@ from customers.models import Contact
 from engagement import books, foreign_receipts, handover, lateness, remembering, responses, retention
 from engagement.models import Recipient
 from engagement.weekly_review import read_rates
-from tests.engagement.foreign import launch_abroad, work, work_until, work_until_ended
+from tests.engagement.foreign import at_leisure, launch_abroad, work, work_until_ended
 from tests.factories import WEEK
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -90,7 +90,9 @@ def test_reads_reach_the_ranking_and_the_growth_of_quotas(delivered):
 def test_a_read_that_is_told_before_the_answer_to_its_delivery_counts_in_the_end(chat):
     broadcast = launch_abroad(2)
     chat.plan("lose")
-    work_until(lambda: broadcast.recipients().filter(outcome="unknown").count() == 2)
+    with at_leisure():
+        work()
+    assert broadcast.recipients().filter(outcome="unknown").count() == 2
     assert not Message.objects.exists()
     assert tell({"receipts": receipts(broadcast, ranks=[1, 2])}).json()["kept"] == 2
     responses.apply_waiting()
