@@ -13,6 +13,9 @@ from django.conf import settings
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
+from playwright.sync_api import expect
 
 from cem_portal.embedded import EmbeddedValkey
 from cem_portal.processes import stop_server
@@ -22,6 +25,10 @@ from tests.seed import remember_seed, replace_flush
 
 CHROMIUM = Path("/usr/bin/chromium")
 BROWSER_REQUIRED = os.environ.get("REQUIRE_BROWSER") == "1"
+# A busy machine is slow, and what it is asked is right all the same.
+expect.set_options(timeout=30_000)
+hypothesis_settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("patient")
 BROWSER_FIXTURES = {"page", "context", "browser", "new_context"}
 
 

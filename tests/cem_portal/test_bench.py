@@ -46,12 +46,12 @@ def test_each_case_tells_its_own_peak_of_memory():
 def test_ended_early_it_leaves_no_process_and_no_folder(tmp_path, sign):
     running = start_bench(tmp_path, "--quick", "--only", "P1")
     try:
-        until = time.monotonic() + 100
+        until = time.monotonic() + 200
         while not is_delivering(tmp_path):
             assert time.monotonic() < until, f"servers, the inner run and its workers: {started(tmp_path)}"
             time.sleep(0.05)
         running.send_signal(sign)
-        assert running.wait(timeout=40) == 128 + sign
+        assert running.wait(timeout=80) == 128 + sign
     finally:
         running.terminate()
         running.wait()

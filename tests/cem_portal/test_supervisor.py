@@ -48,7 +48,7 @@ def start_portal(tmp_path: Path, port: int):
     for process in started:
         process.terminate()
         try:
-            process.wait(timeout=15)
+            process.wait(timeout=30)
         except subprocess.TimeoutExpired:
             process.kill()
     for process in find_processes(tmp_path):
@@ -58,11 +58,11 @@ def start_portal(tmp_path: Path, port: int):
 def wait_for_answer(process: subprocess.Popen, port: int, out: Path, *, run: int = 1) -> None:
     """Wait until the n-th run says that it answers, and see that it does."""
     wait_for_words("CEM Portal answers at", process, out, times=run)
-    assert urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5).status == 200
+    assert urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=30).status == 200
 
 
 def wait_for_words(words: str, process: subprocess.Popen, out: Path, *, times: int = 1) -> None:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 180
     while out.read_text().count(words) < times:
         if process.poll() is not None or time.monotonic() > deadline:
             pytest.fail(f"The portal did not say {words!r}:\n{out.read_text()}")
@@ -101,7 +101,7 @@ def test_a_killed_run_is_cleared_by_the_next_which_leaves_nothing_when_it_stops(
     assert not [process for process in left if is_alive(process)]
 
     again = start_portal()
-    assert again.wait(timeout=30) == 1
+    assert again.wait(timeout=60) == 1
     assert "It runs already" in (tmp_path / "out").read_text()
 
     valkey = next(process for process in find_processes(tmp_path) if "valkey" in process.name())
@@ -109,7 +109,7 @@ def test_a_killed_run_is_cleared_by_the_next_which_leaves_nothing_when_it_stops(
     wait_for_words("Valkey has ended unasked", running, tmp_path / "out")
 
     running.send_signal(signal.SIGTERM)
-    assert running.wait(timeout=20) == 0
+    assert running.wait(timeout=60) == 0
     assert find_processes(tmp_path) == []
     assert 'make manage ARGS="createsuperuser"' in (tmp_path / "out").read_text()
     assert not (tmp_path / "portal data" / "environment").exists()
@@ -127,7 +127,7 @@ def test_a_foreign_database_and_broker_are_used_as_they_are_and_given_no_demo(
     )
     wait_for_answer(running, port, tmp_path / "out")
     running.terminate()
-    assert running.wait(timeout=20) == 0
+    assert running.wait(timeout=60) == 0
     data = tmp_path / "portal data"
     assert not (data / "postgres").exists()
     assert not (data / "valkey").exists()
@@ -156,7 +156,7 @@ def test_a_taken_port_is_named_with_what_to_type(start_portal, port, tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", port))
         taken.listen()
-        assert start_portal().wait(timeout=30) == 1
+        assert start_portal().wait(timeout=60) == 1
     said = (tmp_path / "out").read_text()
     assert f"Port {port} is taken" in said
     assert f"make run PORT={port + 1}" in said

@@ -89,7 +89,7 @@ def test_an_unknown_message_is_passed_over():
     assert receipts.apply([Receipt(Kind.CLICKED, 1, 2, NOW, content_id=3)]) == {}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data())
 def test_late_doubled_and_disordered_receipts_end_the_same(data):
     seller = SellerFactory()

@@ -153,7 +153,7 @@ def histories(draw):
     return signals, [(arrival, draw(st.integers(1, len(arrival)))) for arrival in arrivals]
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(history=histories())
 def test_any_order_and_repetition_of_arrival_gives_the_same_contact(history, shop):
     signals, arrivals = history

@@ -15,6 +15,7 @@ from engagement import books, responses, weekly_review
 from engagement.models import Broadcast
 from quotas.defaults import open_market
 from tests.factories import PASSWORD, ContactFactory, MasterFactory
+from tests.waiting import ring_again_if_unheard
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,7 +81,9 @@ def test_a_locked_shop_earns_its_week_and_reaches_its_followers(shop, live_serve
     page.get_by_role("button", name="Send now").click()
 
     # delivered by the worker, shown without a reload
-    expect(page.get_by_text("Sent", exact=True).first).to_be_visible(timeout=30_000)
+    expect(page.locator("#progress")).to_be_visible()
+    ring_again_if_unheard()
+    expect(page.get_by_text("Sent", exact=True).first).to_be_visible(timeout=60_000)
     expect(page.get_by_role("link", name="Stop")).to_have_count(0)
     expect(page.locator("#customers").get_by_text("Waiting")).to_have_count(0)
     broadcast = Broadcast.objects.get()
@@ -91,7 +94,7 @@ def test_a_locked_shop_earns_its_week_and_reaches_its_followers(shop, live_serve
     ]
     responses.apply(read)
     reads = page.locator("#progress").get_by_role("row", name="Seen by the buyer")
-    expect(reads).to_contain_text("15 %", timeout=40_000)
+    expect(reads).to_contain_text("15 %", timeout=60_000)
 
     # what it cost, where R9 says
     page.goto(f"{live_server.url}/engagement/")

@@ -9,7 +9,7 @@ from engagement import broadcasting, doorbell
 from engagement.models import Broadcast
 from tests.factories import NOW, BroadcastFactory, SellerFactory, follow, open_week
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(240)]
 
 
 @pytest.fixture
