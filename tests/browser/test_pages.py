@@ -200,5 +200,5 @@ def test_the_funnel_grows_without_a_reload(live_server, page, sign_in, master, a
     expect(page.locator("#progress")).to_contain_text("0 of 3 selected")
     page.evaluate("window.untouched = true")
     assert deliver_next_batch(now=timezone.now())
-    expect(page.locator("#progress")).to_contain_text("3 of 3 selected", timeout=10_000)
+    expect(page.locator("#progress")).to_contain_text("3 of 3 selected")
     assert page.evaluate("window.untouched")

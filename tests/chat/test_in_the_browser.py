@@ -166,4 +166,4 @@ def test_the_two_sides_talk_without_reloading(live_server, page, talk):
     conversations.write_from_buyer(
         seller=contact.seller, buyer=contact.buyer, text="Thank you!", now=timezone.now()
     )
-    expect(page.locator(".talk-log")).to_contain_text("Thank you!", timeout=10_000)
+    expect(page.locator(".talk-log")).to_contain_text("Thank you!")
