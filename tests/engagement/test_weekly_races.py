@@ -170,7 +170,7 @@ def tick_through(weeks, *, seed):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 @pytest.mark.django_db
 def test_104_weeks_of_four_zones_and_outages_run_each_job_once():
     shops = shops_of_four_zones()
