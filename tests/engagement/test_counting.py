@@ -13,8 +13,8 @@ from engagement import books, broadcasting, counting, responses, retention
 from engagement.counting import Gain
 from engagement.delivery import deliver_next_batch
 from engagement.models import Batch
-from tests.engagement.test_pausing_races import wait_until_somebody_waits
 from tests.factories import NOW, WEEK, BroadcastFactory, SellerFactory, follow, open_week
+from tests.waiting import wait_until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 NEXT = timedelta(days=7)
