@@ -1,5 +1,6 @@
 """The chat's two sides in a real browser: what is read when, what arrives without reload, and axe."""
 
+import time
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,7 @@ from playwright.sync_api import expect
 
 from chat import conversations
 from chat.buyer_links import address_of
-from chat.models import Conversation
+from chat.models import Content, Conversation
 from tests.factories import (
     ContactFactory,
     MasterFactory,
@@ -72,6 +73,19 @@ def complaints(page):
         for found in Axe().run(page).response["violations"]
         if found["impact"] in ("serious", "critical")
     ]
+
+
+def test_a_buyers_double_click_sends_once(live_server, page, talk, monkeypatch):
+    """The second click comes while the first is being answered: sooner, the browser itself would drop the first."""
+    _master, contact, _message = talk
+    write = conversations.write_from_buyer
+    monkeypatch.setattr(conversations, "write_from_buyer", lambda **given: (write(**given), time.sleep(1)))
+    page.goto(f"{live_server.url}{address_of(contact.buyer)}shops/{contact.seller_id}/")
+    page.fill("#id_text", "Is it big?")
+    button = page.locator(".talk-form button")
+    button.evaluate("button => { button.click(); setTimeout(() => button.click(), 300) }")
+    expect(page.locator(".bubble", has_text="Is it big?")).to_be_visible()
+    assert Content.objects.filter(text="Is it big?").count() == 1
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
