@@ -20,13 +20,17 @@ from engagement.views.entry import CenterRequest, find_own, link_crumbs, master_
 from sellers.templatetags.portal import local_time
 
 Status = Broadcast.Status
+ON_HOLD = ("blocked", "paused")  # the states of the buttons of a paused broadcast
 
 
 def steering_of(broadcast: Broadcast, progress: Progress, *, request: HttpRequest) -> dict[str, Any]:
     """Which buttons the page of a broadcast shows, and what it says of a paused one.
 
-    `steering` names the state of the buttons; where a page has been told it already, nothing is swapped.
+    `steering` names the state of the buttons; where a page has been told it already, nothing is swapped. What the last
+    click was answered goes from the page once it is `outdated`: paused or resumed since, elsewhere, or stopped.
     """
+    told = request.GET.get("steering")
+    stopped = "moving" in request.GET and broadcast.status == Status.STOPPED
     now = cast(CenterRequest, request).situation.now
     paused = broadcast.status == Status.PAUSED
     hindrance = pausing.hindrance(broadcast, now=now) if paused else ""
@@ -37,7 +41,8 @@ def steering_of(broadcast: Broadcast, progress: Progress, *, request: HttpReques
     )  # fmt: skip
     return {
         "steering": state,
-        "steering_changed": state != request.GET.get("steering"),
+        "steering_changed": state != told,
+        "outdated": paused != (told in ON_HOLD) or stopped,
         "hindrance": hindrance,
         "last_moment": pausing.last_moment(broadcast) if paused else None,
     }

@@ -121,6 +121,22 @@ def test_the_buttons_follow_without_a_reload_and_only_when_they_change(client, b
     assert 'id="steering"' not in client.get(f"{progress}paused", headers=HTMX).text
 
 
+def test_what_a_click_was_answered_goes_once_it_is_no_longer_true(client, broadcast):
+    """Paused in one tab, resumed in another: the first must not go on saying that nothing is sent."""
+    progress, gone = address(broadcast, "progress/?moving=1&steering="), '<div id="messages" hx-swap-oob'
+    pausing.pause(broadcast, now=NOW)
+    assert gone not in client.get(f"{progress}paused", headers=HTMX).text
+    assert gone in client.get(f"{progress}pausable", headers=HTMX).text
+    pausing.resume(broadcast, now=NOW)
+    assert gone in client.get(f"{progress}paused", headers=HTMX).text
+    assert gone not in client.get(f"{progress}pausable", headers=HTMX).text
+
+    while deliver_next_batch(now=NOW):
+        pass
+    settle_ended(now=NOW)
+    assert gone not in client.get(f"{progress}pausable", headers=HTMX).text  # "Accepted" stays true
+
+
 def test_a_paused_broadcast_is_stopped_with_a_reason(client, broadcast):
     client.post(address(broadcast, "pause/"))
     asked = client.get(address(broadcast, "stop/"))
