@@ -48,5 +48,5 @@ def check_uses(scenario: Scenario, *, today: int, policy: Policy) -> None:
     if today >= policy.uses_per_day:
         raise Refused(
             f"You used “{scenario}” {policy.uses_per_day} times today, the most a day. "
-            "Schedule it for tomorrow."
+            "It can be used again tomorrow."
         )

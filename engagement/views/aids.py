@@ -82,9 +82,9 @@ def show_preview(request: HttpRequest) -> HttpResponse:
         picked=products_of(situation.seller, request.POST.getlist("products")),
         scenario=scenario_of(situation, request.POST.get("scenario")),
         send_at=form.cleaned_data.get("send_at"),
+        later=request.POST.get("when") == LATER,
     )
     context["text_errors"] = list(form.errors.get("text", []))
-    context["undated"] = request.POST.get("when") == LATER and not form.cleaned_data.get("send_at")
     return render(request, "engagement/_preview.html", context)
 
 
@@ -95,8 +95,9 @@ def preview(
     picked: list[Product],
     scenario: Scenario | None,
     send_at: datetime | None,
+    later: bool,
 ) -> dict[str, Any]:
-    """What the preview shows of a message; `send_at` is the moment chosen, if one was."""
+    """What the preview shows of a message; `send_at` is the moment chosen, if one was; `later`: one is to be."""
     wanted = max(send_at or situation.now, situation.now)
     starts = sending_time(situation.policy, situation.market, wanted)
     return {
@@ -106,6 +107,7 @@ def preview(
         "products": picked[:MAX_PRODUCTS],
         "voucher": content.voucher,
         "example_buyer": EXAMPLE_BUYER,
+        "undated": later and send_at is None,
         "starts": starts,
         "quiet": starts > wanted,
         "ahead": starts > situation.now,

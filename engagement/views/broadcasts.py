@@ -160,7 +160,10 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
     """Give up a draft or a scheduled broadcast, after a confirmation."""
     broadcast = find_own(request, pk)
     if not broadcast.editable:
-        messages.info(request, "This broadcast cannot be cancelled any more.")
+        done = broadcast.status == Broadcast.Status.CANCELLED
+        messages.info(
+            request, "It is cancelled already." if done else "This broadcast cannot be cancelled any more."
+        )
         return redirect("engagement:broadcast", pk)
     if request.method == "POST":
         try:

@@ -16,7 +16,7 @@ from chat.models import Content
 from engagement import broadcasting, drafting
 from engagement.broadcasting import AlreadyLaunched
 from engagement.entitlement import KEPT, Refused
-from engagement.forms import NOW, ComposerForm, initial_of
+from engagement.forms import LATER, NOW, ComposerForm, initial_of
 from engagement.models import Broadcast
 from engagement.views import aids
 from engagement.views.entry import CenterRequest, open_page
@@ -150,8 +150,9 @@ def _show(request: HttpRequest, form: ComposerForm, *, broadcast: Broadcast | No
     later = scenario is not None and situation.counts_later
     # who would get it twice is counted with the audience: for a large shop after the page, as both are
     preview = aids.preview(
-        situation, content, picked=picked, scenario=None if later else scenario, send_at=send_at
-    )
+        situation, content, picked=picked, scenario=None if later else scenario, send_at=send_at,
+        later=form["when"].value() == LATER,
+    )  # fmt: skip
     context = {
         "form": form,
         "broadcast": broadcast,

@@ -101,7 +101,7 @@ def test_the_composer_shows_what_the_buyer_will_see(live_server, page, sign_in, 
     expect(page.locator("#audience")).to_contain_text("Choose a scenario")
     page.select_option("#id_scenario", label="Followers")
     expect(page.locator("#audience")).to_contain_text(
-        "3 reached, 3 charged, 97 left until Monday 14:00 Manila time"
+        "Reaches 3, charges 3, leaves 97 until Monday 14:00 Manila time"
     )
 
     page.fill("#id_text", "Hi ")

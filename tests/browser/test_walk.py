@@ -35,7 +35,7 @@ def test_from_the_sign_in_to_a_message_that_was_read(live_server, page, browser,
     followers.get_by_role("link").click()
 
     # write, look, send
-    expect(page.locator("#audience")).to_contain_text("3 reached, 3 charged, 97 left")
+    expect(page.locator("#audience")).to_contain_text("Reaches 3, charges 3, leaves 97 until")
     page.fill("#id_text", "Hi {buyer}, news from {shop}")
     page.fill("#product-q", "mug")
     page.click("text=Add")

@@ -197,7 +197,10 @@ def test_a_draft_is_cancelled_after_a_question(client, master):
     draft = BroadcastFactory(seller=master.seller, title="Not this")
     assert "Cancel “Not this”?" in client.get(address(draft, "cancel/")).text
     assert "It was cancelled" in client.post(address(draft, "cancel/"), follow=True).text
-    assert "cannot be cancelled any more" in client.post(address(draft, "cancel/"), follow=True).text
+    assert "It is cancelled already." in client.post(address(draft, "cancel/"), follow=True).text
+    follow(master.seller, 1)
+    sent = send(master.seller)
+    assert "cannot be cancelled any more" in client.post(address(sent, "cancel/"), follow=True).text
 
 
 def test_a_duplicate_opens_in_the_composer(client, master):

@@ -48,7 +48,7 @@ def test_the_composer_opens_with_the_scenario_and_its_exact_waterfall(client, ma
     page = client.get(f"{NEW}?scenario=followers")
 
     assert crumbs(page) == "Engagement Center > Customer Engagement > New broadcast"
-    assert "3 reached, 3 charged, 497 left until Monday 14:00 Manila time" in page.text
+    assert "Reaches 3, charges 3, leaves 497 until Monday 14:00 Manila time" in page.text
     assert f'<option value="{scenario().pk}" selected>' in page.text
 
 
@@ -93,7 +93,7 @@ def test_a_large_shop_sees_its_broadcast_start_and_then_go(client, master, monke
     assert client.get(progress, headers=HTMX).headers["HX-Refresh"] == "true"
     page = client.get(address)
     assert "It is starting" not in page.text
-    assert "Whom it reached" in page.text
+    assert "Who was selected" in page.text
 
 
 def test_what_no_worker_starts_is_late_and_what_waits_for_its_market_is_scheduled(
@@ -132,14 +132,14 @@ def test_quota_and_cap_show_in_the_sentence(client):
     user = sign_in(client, tier=Tier.ADVANCE, limit=4)
     follow(user.seller, 6)
     page = client.get(f"/engagement/broadcasts/audience/?scenario={scenario().pk}", headers=HTMX)
-    assert "4 reached, 4 charged, 0 left until Monday 14:00 Manila time" in page.text
+    assert "Reaches 4, charges 4, leaves 0 until Monday 14:00 Manila time" in page.text
     assert "Over your quota" in page.text
 
 
 def test_a_free_scenario_charges_nothing(client, master):
     follow(master.seller, 2, cart_times=[days_ago(1)])
     page = client.get(f"/engagement/broadcasts/audience/?scenario={scenario('cart').pk}", headers=HTMX)
-    assert "2 reached, no quota needed" in page.text
+    assert "Reaches 2, needs no quota" in page.text
 
 
 def test_sending_now_launches_and_leads_to_the_broadcast(client, master):
@@ -369,7 +369,37 @@ def test_a_third_use_of_a_day_is_refused_with_what_to_do(client, master):
         send(master.seller)
     follow(master.seller, 1)
     page = client.post(NEW, typed())
-    assert "Schedule it for tomorrow." in page.text
+    assert "It can be used again tomorrow." in page.text
+    assert "0 of 2 uses of this scenario left today: it can be used again tomorrow." in page.text
+
+
+def test_no_use_of_tomorrow_is_offered_when_the_weeks_quota_is_used_up(client):
+    """Two uses a day, and a quota of two: tomorrow there is a use again, and nothing to use."""
+    user = sign_in(client, tier=Tier.ADVANCE, limit=2)
+    for _ in range(2):
+        follow(user.seller, 1)
+        send(user.seller)
+    follow(user.seller, 1)
+    page = client.get(f"{NEW}?scenario=followers").text
+    assert "This week's quota is used up" in page
+    assert "0 of 2 uses of this scenario left today. Exact" in page
+
+
+def test_who_muted_is_not_offered_for_another_day(client, master):
+    follow(master.seller, 2, muted_at=NOW)
+    page = client.get(f"{NEW}?scenario=followers").text
+    assert "All of them muted your messages" in page
+    assert "another day" not in page
+    follow(master.seller, 1)
+    send(master.seller)
+    assert "You can schedule the message for another day." in client.get(f"{NEW}?scenario=followers").text
+
+
+def test_the_preview_never_says_that_a_scheduled_message_starts_at_once(client, master):
+    wrong = typed(when="later", send_at="2026-11-18T11:00")
+    for page in (client.post(NEW, wrong), client.post("/engagement/broadcasts/preview/", wrong, headers=HTMX)):
+        assert "Choose the day and time when it starts." in page.text
+        assert "as soon as you send it" not in page.text
 
 
 def test_basic_cannot_write_to_loyalty_buyers(client):
