@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from django import forms
 from django.utils.dateparse import parse_datetime
@@ -10,10 +11,17 @@ from django.utils.dateparse import parse_datetime
 from chat.models import MAX_TEXT
 
 
+class MessageField(forms.CharField):
+    """A text of several lines; a line break counts as one character, as it is stored."""
+
+    def to_python(self, value: Any) -> str:
+        return str(super().to_python(value)).replace("\r\n", "\n").replace("\r", "\n")
+
+
 class WriteForm(forms.Form):
     """A message of a person: of the shop, or the buyer."""
 
-    text = forms.CharField(
+    text = MessageField(
         label="Your message",
         max_length=MAX_TEXT,
         strip=True,

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import F
 from django.utils.datastructures import MultiValueDict
 
+from chat.forms import MessageField
 from chat.models import MAX_PRODUCTS, MAX_TEXT, Content
 from customers.models import Product, Voucher
 from engagement.drafting import Draft
@@ -20,13 +21,6 @@ from sellers.models import Market, Seller
 
 FURTHEST = timedelta(days=60)  # how far ahead a broadcast can be scheduled
 NOW, LATER = "now", "later"
-
-
-class MessageField(forms.CharField):
-    """A text of several lines; a line break counts as one character, as it is stored."""
-
-    def to_python(self, value: Any) -> str:
-        return str(super().to_python(value)).replace("\r\n", "\n").replace("\r", "\n")
 
 
 class ProductsField(forms.Field):
@@ -83,7 +77,7 @@ class ComposerForm(forms.Form):
     )  # fmt: skip
     text = MessageField(
         required=False, max_length=MAX_TEXT, label="Message",
-        widget=forms.Textarea(attrs={"rows": 6, "data-count-into": "#text-left"}),
+        widget=forms.Textarea,
         error_messages={"max_length": "Write %(limit_value)d characters at most: these are %(show_value)d."},
     )  # fmt: skip
     products = ProductsField(required=False, label="Products")

@@ -20,13 +20,18 @@ document.addEventListener("click", (event) => {
   });
 });
 
-// A text field with data-count-into="#id" shows how many characters are left.
+// A text field with data-count-into="#id" and data-most="500" shows how many characters are left, or too many. They are
+// counted as the server counts: maxlength would count an emoji as two, and cut what is pasted.
 const countLeft = (field) => {
   const target = document.querySelector(field.dataset.countInto);
-  if (!target || field.maxLength < 0) return;
-  const left = field.maxLength - [...field.value].length;
-  target.textContent = `${left.toLocaleString("en")} of ${field.maxLength.toLocaleString("en")} characters left`;
+  if (!target) return;
+  const most = Number(field.dataset.most), left = most - [...field.value].length;
+  target.classList.toggle("over", left < 0);
+  target.textContent = left < 0
+    ? `${(-left).toLocaleString("en")} character${left === -1 ? "" : "s"} too many: ${most.toLocaleString("en")} at most`
+    : `${left.toLocaleString("en")} of ${most.toLocaleString("en")} characters left`;
 };
+const countAll = () => document.querySelectorAll("[data-count-into]").forEach(countLeft);
 document.addEventListener("input", (event) => {
   if (event.target.matches?.("[data-count-into]")) countLeft(event.target);
 });
@@ -94,15 +99,15 @@ document.addEventListener("htmx:afterOnLoad", () => setOffline(false));
 
 document.addEventListener("DOMContentLoaded", () => {
   logs().forEach(toEnd);
-  document.querySelectorAll("[data-count-into]").forEach(countLeft);
+  countAll();
 });
+document.addEventListener("htmx:afterSettle", countAll);
 
 // A button with data-insert="{buyer}" data-into="#field" writes that where the caret stands.
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-insert]");
   const field = button && document.querySelector(button.dataset.into);
   if (!field) return;
-  if (field.maxLength > 0 && field.value.length + button.dataset.insert.length > field.maxLength) return;
   field.setRangeText(button.dataset.insert, field.selectionStart, field.selectionEnd, "end");
   field.focus();
   field.dispatchEvent(new Event("input", { bubbles: true }));

@@ -140,6 +140,27 @@ def test_a_reply_field_that_was_drawn_larger_breaks_no_rule_when_it_is_sent(live
     assert refused == []
 
 
+def test_the_counter_counts_characters_and_says_how_many_are_too_many(live_server, page, talk):
+    """An emoji is one character, as on the server, though two to maxlength; nothing that was typed is cut."""
+    sign_in(page, live_server, talk[0])
+    page.goto(f"{live_server.url}/chat/{Conversation.objects.get().pk}/")
+    counter, field = page.locator("#left"), page.locator("#id_text")
+    expect(counter).to_have_text("500 of 500 characters left")
+    field.fill("🙏" * 260)
+    expect(counter).to_have_text("240 of 500 characters left")
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#talk-log")).to_contain_text("🙏" * 260)
+    expect(counter).to_have_text("500 of 500 characters left")
+
+    field.fill("🙏" * 501)
+    expect(counter).to_have_text("1 character too many: 500 at most")
+    assert complaints(page) == []
+    page.keyboard.press("Control+Enter")
+    expect(page.locator("#text-error")).to_contain_text("longer than 500 characters")
+    expect(counter).to_have_text("1 character too many: 500 at most")
+    expect(field).to_have_value("🙏" * 501)
+
+
 def test_a_message_is_read_when_the_buyers_page_is_visible(live_server, page, talk):
     _, contact, message = talk
     with page.expect_response("**/read/") as told:
