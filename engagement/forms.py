@@ -12,6 +12,7 @@ from django.utils.datastructures import MultiValueDict
 
 from chat.forms import MessageField
 from chat.models import MAX_PRODUCTS, MAX_TEXT, Content
+from chat.rendering import find_unknown
 from customers.models import Product, Voucher
 from engagement.drafting import Draft
 from engagement.links import find_links
@@ -118,6 +119,11 @@ class ComposerForm(forms.Form):
         text: str = self.cleaned_data["text"]
         if links := find_links(text):
             raise ValidationError(_refusal(links))
+        if unknown := find_unknown(text):
+            raise ValidationError(
+                f"No name stands for {', '.join(unknown[:3])}: only {{buyer}} and {{shop}} are filled in. Use one of "
+                "them, or leave out the braces."
+            )
         return text
 
     def clean_send_at(self) -> datetime | None:

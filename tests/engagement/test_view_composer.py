@@ -289,6 +289,7 @@ def test_quiet_hours_are_announced_and_wait_for_their_end(client, master):
         ({"scenario": "999"}, "scenario", "not open to your shop"),
         ({"scenario": "x"}, "scenario", "not open to your shop"),
         ({"text": " "}, "text", "Write what you want to say."),
+        ({"text": "Hi {Buyer}!"}, "text", "No name stands for {Buyer}: only {buyer} and {shop}"),
         ({"text": "a" * 501}, "text", "Write 500 characters at most: these are 501."),
         ({"text": "see bit [dot] ly"}, "text", "“bit.ly” looks like a link"),
         ({"text": "https://evil.com or evil.com"}, "text", "“https://evil.com” looks like a link"),
@@ -397,7 +398,8 @@ def test_who_muted_is_not_offered_for_another_day(client, master):
 
 def test_the_preview_never_says_that_a_scheduled_message_starts_at_once(client, master):
     wrong = typed(when="later", send_at="2026-11-18T11:00")
-    for page in (client.post(NEW, wrong), client.post("/engagement/broadcasts/preview/", wrong, headers=HTMX)):
+    for url, headers in ((NEW, {}), ("/engagement/broadcasts/preview/", HTMX)):
+        page = client.post(url, wrong, headers=headers)
         assert "Choose the day and time when it starts." in page.text
         assert "as soon as you send it" not in page.text
 
