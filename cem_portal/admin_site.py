@@ -39,6 +39,7 @@ class PortalAdminSite(admin.AdminSite):
     site_title = site_header = "CEM Portal admin"
     index_title = "What do you want to look up?"
     site_url = None
+    empty_value_display = "–"
     index_template = "admin/portal_index.html"
 
     def admin_view(  # type: ignore[override]  # the stubs give back the type of the view, which is wrapped here

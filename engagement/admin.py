@@ -127,7 +127,7 @@ class BroadcastAdmin(FilteredExport, ReadOnly):
     @admin.display(description="status", ordering="status")
     def state(self, broadcast: Any) -> SafeString:
         if broadcast.is_stuck:
-            return badge("stuck", "bad")
+            return badge("Stuck", "bad")
         return badge(broadcast.get_status_display(), TONES.get(Status(broadcast.status), ""))
 
     @admin.display(description="read rate")

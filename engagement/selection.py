@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from math import floor, log10
 
 from chat.models import Message
 from engagement.models import Broadcast, Recipient
@@ -21,6 +22,7 @@ class Line:
     rank: int
     buyer: str
     score: float
+    score_text: str
     reason: str
     outcome: str  # "read", "delivered", "waiting" …
     tone: str
@@ -32,10 +34,6 @@ class Line:
     claimed_at: datetime | None
     orders: int
 
-    @property
-    def score_text(self) -> str:
-        return write_score(self.score)
-
 
 @dataclass(frozen=True, slots=True)
 class Edge:
@@ -44,16 +42,14 @@ class Edge:
     rank: int
     buyer: str
     score: float
+    score_text: str
     reason: str
 
-    @property
-    def score_text(self) -> str:
-        return write_score(self.score)
 
-
-def write_score(score: float) -> str:
-    """Three figures that tell neighbours apart; a score has no unit."""
-    return f"{score:,.1f}" if score >= 100 else f"{score:.3g}"
+def places_of(scores: Iterable[float]) -> int:
+    """The decimals of a column of scores, one to six: three figures of the smallest. A score has no unit."""
+    smallest = min((score for score in scores if score > 0), default=1.0)
+    return min(max(2 - floor(log10(smallest)), 1), 6)
 
 
 def lines(broadcast: Broadcast, recipients: Iterable[Recipient]) -> list[Line]:
@@ -71,9 +67,10 @@ def lines(broadcast: Broadcast, recipients: Iterable[Recipient]) -> list[Line]:
         )
     }
     orders = orders_of(broadcast, buyer_ids=buyer_ids)
-    ended = broadcast.ended_at is not None
+    ended, places = broadcast.ended_at is not None, places_of(each.score for each in chosen)
     return [
-        _line(each, messages.get(each.buyer_id), orders.get(each.buyer_id, 0), ended=ended) for each in chosen
+        _line(each, messages.get(each.buyer_id), orders.get(each.buyer_id, 0), ended=ended, places=places)
+        for each in chosen
     ]
 
 
@@ -84,12 +81,13 @@ def all_lines(broadcast: Broadcast) -> Iterator[Line]:
         yield from lines(broadcast, rows.filter(rank__range=(first, first + AT_ONCE - 1)))
 
 
-def _line(recipient: Recipient, message: Message | None, orders: int, *, ended: bool) -> Line:
+def _line(recipient: Recipient, message: Message | None, orders: int, *, ended: bool, places: int) -> Line:
     outcome, tone = _outcome(recipient, message, orders, ended=ended)
     return Line(
         rank=recipient.rank,
         buyer=recipient.buyer.name,
         score=recipient.score,
+        score_text=f"{recipient.score:,.{places}f}",
         reason=explain(facts_of(recipient)),
         outcome=outcome,
         tone=tone,
@@ -143,12 +141,15 @@ def lowest_selected(broadcast: Broadcast) -> Edge | None:
     last = broadcast.recipients().select_related("buyer").order_by("-rank").first()
     if last is None:
         return None
-    return Edge(last.rank, last.buyer.name, last.score, explain(facts_of(last)))
+    beside = broadcast.left_out_score or last.score  # of who was left out, in the same column
+    words = f"{last.score:,.{places_of([last.score, beside])}f}"
+    return Edge(last.rank, last.buyer.name, last.score, words, explain(facts_of(last)))
 
 
 def first_left_out(broadcast: Broadcast) -> Edge | None:
     """The best of those whom quota or limit left out, as admission saw them."""
     if broadcast.left_out is None or broadcast.left_out_score is None:
         return None
-    reason = explain_row(broadcast.left_out_facts)
-    return Edge(broadcast.selected + 1, broadcast.left_out.name, broadcast.left_out_score, reason)
+    score, reason = broadcast.left_out_score, explain_row(broadcast.left_out_facts)
+    words = f"{score:,.{places_of([score])}f}"
+    return Edge(broadcast.selected + 1, broadcast.left_out.name, score, words, reason)

@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                             ("sent", "Sent"),
                             ("stopped", "Stopped"),
                             ("cancelled", "Cancelled"),
-                            ("refused", "not sent"),
+                            ("refused", "Not sent"),
                         ],
                         default="draft",
                         max_length=12,

@@ -58,7 +58,7 @@ class Broadcast(models.Model):
         SENT = "sent"
         STOPPED = "stopped"
         CANCELLED = "cancelled"
-        REFUSED = "refused", "not sent"
+        REFUSED = "refused", "Not sent"
 
     seller = models.ForeignKey(Seller, on_delete=models.PROTECT, related_name="broadcasts")
     scenario = models.ForeignKey(Scenario, on_delete=models.PROTECT, related_name="+", db_index=False)

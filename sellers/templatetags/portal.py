@@ -39,12 +39,11 @@ CALLOUT_TONES = {"success": "good", "error": "bad", "warning": "warn", "debug": 
 
 @register.filter
 def number(value: int | float | Decimal | None) -> str:
-    """Write 1204 as "1,204"; None as "no data"."""
+    """Write 1204 as "1,204", -6 as "−6"; None as "no data"."""
     if value is None or value == "":
         return NO_DATA
-    if isinstance(value, float | Decimal) and value != int(value):
-        return f"{value:,.1f}"
-    return f"{int(value):,}"
+    whole = not isinstance(value, float | Decimal) or value == int(value)
+    return (f"{int(value):,}" if whole else f"{value:,.1f}").replace("-", "−")
 
 
 @register.filter
@@ -66,10 +65,11 @@ def percent(value: float | Decimal | None, places: int = 2) -> str:
 
 @register.simple_tag
 def rate(part: int | None, whole: int | None, places: int = 1) -> str:
-    """Write part ÷ whole as "8.9 %"; a dash where there is nothing to divide by."""
+    """Write part ÷ whole as "8.9 %", always to `places`; a dash where there is nothing to divide by."""
     if not whole or part is None:
         return "–"
-    return percent(Decimal(part) * 100 / Decimal(whole), places)
+    step = Decimal(1).scaleb(-places)
+    return f"{(Decimal(part) * 100 / Decimal(whole)).quantize(step, rounding=ROUND_DOWN):f} %"
 
 
 @register.filter
@@ -127,7 +127,7 @@ def local_day(moment: datetime | None, market: Market | None) -> str:
 
 @register.filter
 def short_time(moment: datetime | None, market: Market | None) -> str:
-    """Write a time for a list: "14:05" today, "Mon 14:05" this week, else "3 Nov".
+    """Write a time for a list: "14:05" today, "Mon 14:05" this week, else "3 Nov"; to come, "27 Nov, 10:00".
 
     The page names the zone once, in its header or beside the list.
     """
@@ -140,7 +140,8 @@ def short_time(moment: datetime | None, market: Market | None) -> str:
     if 0 < days < 7:
         return f"{local:%a %H:%M}"
     year = f" {local.year}" if local.year != now.year else ""
-    return f"{local.day} {local:%b}{year}"
+    clock = f", {local:%H:%M}" if days < 0 else ""
+    return f"{local.day} {local:%b}{year}{clock}"
 
 
 @register.filter

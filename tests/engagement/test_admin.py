@@ -55,8 +55,8 @@ def test_the_list_shows_the_figures_of_the_batches_and_the_mute_rate(as_admin):
     figures = figures_by_broadcast([broadcast])[broadcast.pk]
     assert (row.delivered, row.reads, row.mutes) == (figures.delivered, figures.reads, figures.mutes)
     page = as_admin.get(reverse(LIST)).content.decode()
-    assert "25 %" in page
-    assert "50 %" in page
+    assert "25.0 %" in page
+    assert "50.0 %" in page
 
 
 def test_the_list_sorts_by_mute_rate_and_finds_by_title_and_shop(as_admin):

@@ -10,6 +10,7 @@ from eligibility.models import Tier
 from engagement import broadcasting, responses
 from engagement.delivery import deliver_next_batch
 from engagement.models import Broadcast
+from engagement.selection import places_of
 from engagement.settlement import settle_ended
 from quotas.models import Quota, Scenario
 from tests.engagement.pages import crumbs, send, sign_in
@@ -54,10 +55,27 @@ def test_a_broadcast_shows_its_times_its_funnel_and_its_customers(client, master
     assert crumbs(page) == "Engagement Center > Customer Engagement > Hello all"
     assert "Wed 18 Nov, 12:00 Manila time" in page.text
     assert "4 of 4 selected" in page.text
-    for share in ("100 % of 4 selected", "50 % of 4 delivered", "25 % of 4 delivered", "0 % of 4 delivered"):
+    for share in (
+        "100.0 % of 4 selected",
+        "50.0 % of 4 delivered",
+        "25.0 % of 4 delivered",
+        "0.0 % of 4 delivered",
+    ):
         assert share in page.text
     assert "Ordered 3 times, last 12 days ago; read 4 of 5 messages" in page.text
     assert [line.outcome for line in page.context["lines"]] == ["Clicked", "Read", "Delivered", "Delivered"]
+
+
+@pytest.mark.parametrize(
+    ("scores", "written"),
+    [
+        ([479.04, 90, 86.31], ["479.0", "90.0", "86.3"]),
+        ([1204.5, 3.066, 0.7349], ["1,204.500", "3.066", "0.735"]),
+        ([0.0018, 0], ["0.00180", "0.00000"]),
+    ],
+)
+def test_the_scores_of_a_column_have_as_many_decimals_as_the_smallest_needs(scores, written):
+    assert [f"{score:,.{places_of(scores)}f}" for score in scores] == written
 
 
 def test_the_lowest_selected_and_the_first_left_out_are_named(client):
@@ -74,6 +92,8 @@ def test_the_lowest_selected_and_the_first_left_out_are_named(client):
     assert (lowest.rank, lowest.buyer, lowest.reason) == (2, "Last", "Last active 5 days ago")
     assert (left_out.rank, left_out.buyer, left_out.reason) == (3, "Out", "Last active 30 days ago")
     assert lowest.score > left_out.score
+    decimals = {len(each.score_text.partition(".")[2]) for each in (lowest, left_out)}
+    assert decimals == {places_of([left_out.score])}
     assert "Over your quota" in page.text
 
 

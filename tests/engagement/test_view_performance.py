@@ -73,7 +73,7 @@ def test_broadcast_performance_adds_up(client, two):
     assert titles(page) == ["First", "Second"]
     totals = page.context["totals"]
     assert (totals.delivered, totals.reads, totals.sales, totals.gmv) == (8, 3, 1, 250)
-    assert "37.5 %" in page.text
+    assert "37.50 %" in page.text
     assert "₱250.00" in page.text
 
 
@@ -203,7 +203,7 @@ def test_an_ineligible_shop_keeps_its_past(client):
     page = client.get(SELLER)
     assert "Closed this week" in page.text
     assert "No quota is open for your shop this week" in page.text
-    assert "20 %" in page.text
+    assert "20.00 %" in page.text
     assert client.get(BROADCASTS).status_code == 200
 
 

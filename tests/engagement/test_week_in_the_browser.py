@@ -94,7 +94,7 @@ def test_a_locked_shop_earns_its_week_and_reaches_its_followers(shop, live_serve
     ]
     responses.apply(read)
     reads = page.locator("#progress").get_by_role("row", name="Seen by the buyer")
-    expect(reads).to_contain_text("15 %", timeout=60_000)
+    expect(reads).to_contain_text("15.0 %", timeout=60_000)
 
     # what it cost, where R9 says
     page.goto(f"{live_server.url}/engagement/")

@@ -43,7 +43,7 @@ def test_a_percentage_is_cut_so_that_no_missed_threshold_looks_met(value, writte
 
 
 def test_a_rate_needs_something_to_divide_by():
-    assert portal.rate(9, 100) == "9 %"
+    assert portal.rate(9, 100) == "9.0 %"  # one form a column
     assert portal.rate(896, 10000) == "8.9 %"
     assert portal.rate(0, 0) == "–"
 
@@ -69,6 +69,9 @@ def test_a_lists_time_is_as_short_as_it_can_be():
     assert portal.short_time(datetime(2026, 11, 20, 6, 0, tzinfo=UTC), MANILA) == "Fri 14:00"
     assert portal.short_time(datetime(2026, 11, 3, 6, 0, tzinfo=UTC), MANILA) == "3 Nov"
     assert portal.short_time(datetime(2025, 11, 3, 6, 0, tzinfo=UTC), MANILA) == "3 Nov 2025"
+    assert portal.short_time(datetime(2026, 11, 23, 9, 0, tzinfo=UTC), MANILA) == "17:00"
+    assert portal.short_time(datetime(2026, 11, 27, 2, 0, tzinfo=UTC), MANILA) == "27 Nov, 10:00"  # not "Fri"
+    assert portal.short_time(datetime(2027, 1, 3, 2, 0, tzinfo=UTC), MANILA) == "3 Jan 2027, 10:00"
 
 
 def test_a_name_is_escaped_in_badges():
@@ -94,4 +97,5 @@ def test_a_weekday_more_than_six_days_away_has_its_date():
 
 
 def test_a_movement_has_its_sign():
+    assert portal.number(-1200) == "−1,200"
     assert (portal.signed(1200), portal.signed(-1200)) == ("+1,200", "−1,200")
