@@ -59,6 +59,18 @@ def test_the_send_button_says_to_how_many_also_after_another_choice(client, mast
     assert '<span id="send-count" hx-swap-oob="true">\n</span>' in aside.text  # nobody in it: no number
 
 
+def test_a_button_that_would_send_to_nobody_says_so_beside_it(client, master):
+    said = "Nobody can be reached now, as said under “Who gets it”."
+    assert said not in client.get(NEW).text  # no scenario is chosen
+    assert said in client.get(f"{NEW}?scenario=followers").text
+    aside = client.get("/engagement/broadcasts/audience/", {"scenario": scenario().pk}, headers=HTMX).text
+    assert 'nobody" hx-swap-oob="true">' + said in aside
+    follow(master.seller, 1)
+    aside = client.get("/engagement/broadcasts/audience/", {"scenario": scenario().pk}, headers=HTMX).text
+    assert said not in aside
+    assert 'id="send-nobody"' in aside
+
+
 def test_a_scenario_that_the_tier_does_not_open_is_told_and_not_chosen(client):
     sign_in(client, tier=Tier.BASIC)
     page = client.get(f"{NEW}?scenario=loyalty")
