@@ -24,7 +24,7 @@ WEEKS = 12  # shown of the past
 ENTRIES = 40  # of the ledger
 POWERS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 TINY = Decimal("0.00005")  # what four shown places cannot tell apart
-WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 200, 44, 24, 12  # of the chart, in its own units
+WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 720, 200, 72, 28, 12  # of the chart, in its own units
 
 
 @dataclass(frozen=True, slots=True)
