@@ -53,7 +53,8 @@ class Stage:
     patience: float = STALLED_SECONDS
     standstill: float = 0.0  # the longest so far while something was under way
     deadline: float = DEADLINE_SECONDS  # of all that is under way together
-    cut_short: bool = False
+    control: bool = False  # a guard is missing
+    cut_short: bool = False  # the deadline came before the end
     waited: float = 0.0  # the longest wait so far for all to end
     ordinary: list[float] = field(default_factory=list)  # seconds of requests while all was well
 
@@ -83,7 +84,7 @@ class Stage:
             self.patience, self.deadline = STALLED_SECONDS, DEADLINE_SECONDS
             self.ordinary = []
         self.standstill = self.waited = 0.0
-        self.cut_short = False
+        self.control, self.cut_short = control, False
         self.clicks = Clicks()
         for token in self.crew.deaths.iterdir():
             token.unlink()
@@ -185,13 +186,20 @@ class Stage:
             )
 
     def look(self) -> Findings:
-        """Everything is quiet: what is wrong? Of what was cut short only that which no more time would mend."""
+        """Everything is quiet: what is wrong?
+
+        Of a control that was cut short only that which no more time would mend. With all guards it is wrong that
+        the deadline came first: work that never ends would look like work that was not waited for.
+        """
         found = check(self.clicks.acknowledged)
         check_abroad(found, self.chat.truth_at_rest())
-        if self.cut_short:
+        surprises = [*self.surprises]
+        if self.cut_short and self.control:
             found.lost = found.unexpected = 0
-        found.unexpected += len(self.surprises)
-        found.notes += self.surprises[:5]
+        elif self.cut_short:
+            surprises.insert(0, f"work went on for {self.deadline:.0f} s and had not ended")
+        found.unexpected += len(surprises)
+        found.notes += surprises[:5]
         return found
 
     def quieten(self) -> None:

@@ -4,6 +4,7 @@ The quick suite wants the machine to itself: `.ci/run` runs it after the tests, 
 """
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -11,15 +12,17 @@ import time
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 from django.conf import settings
 from django.db import IntegrityError
 
-from cem_portal.chaos import arena, guards, quota_paths, suite
+from cem_portal.chaos import arena, guards, quota_paths, sizes, suite
 from cem_portal.chaos.checker import Findings, check, check_abroad
 from cem_portal.chaos.faults import Outcome
+from cem_portal.chaos.stage import Stage
 from chat.models import Message
 from engagement import broadcasting, delivery, handover
 from engagement.models import Batch, BuyerLoad, Recipient
@@ -220,6 +223,41 @@ def test_the_checker_counts_what_the_chat_delivered_twice(told):
 def test_the_checker_counts_what_the_chat_delivered_and_nobody_booked(told):
     Recipient.objects.filter(rank=1).update(outcome="failed")
     assert checked(told).unexpected == 1
+
+
+@pytest.fixture
+def stage(tmp_path):
+    """A stage without servers and workers: for what it says of a database that is at rest."""
+    quiet = SimpleNamespace(truth_at_rest=lambda: {"deliveries": []})
+    return Stage(tmp_path, None, None, quiet, None, sizes.QUICK, random.Random(1))
+
+
+def wait_in_vain(stage, broadcast, *, control=False):
+    """Someone was told that it goes out, and it does not before the deadline."""
+    stage.clicks.acknowledged.add(broadcast.pk)
+    stage.control, stage.deadline = control, 0.05
+    assert not stage.wait_until_ended()
+    return stage.look()
+
+
+def test_work_that_goes_on_past_the_deadline_fails_the_suite(stage, sent):
+    found = wait_in_vain(stage, BroadcastFactory(seller=sent.seller))
+    assert (found.lost, found.unexpected) == (1, 1)
+    assert "had not ended" in found.notes[-1]
+    assert not verdict(outcome(found, Findings(lost=1)))
+
+
+def test_past_the_deadline_it_fails_although_all_has_ended_by_the_time_of_the_look(stage, sent):
+    draft = BroadcastFactory(seller=sent.seller)
+    assert wait_in_vain(stage, draft).lost == 1
+    type(draft).objects.filter(pk=draft.pk).update(ended_at=NOW)
+    found = stage.look()
+    assert (found.lost, found.unexpected) == (0, 1)
+    assert not verdict(outcome(found, Findings(lost=1)))
+
+
+def test_a_control_that_is_cut_short_has_not_failed_by_that(stage, sent):
+    assert wait_in_vain(stage, BroadcastFactory(seller=sent.seller), control=True).well
 
 
 @pytest.mark.django_db(transaction=True)
