@@ -61,18 +61,20 @@ SELECT COALESCE(sum(times - 1), 0) FROM (
 
 OVERSOLD = 'SELECT count(*) FROM quotas_quota WHERE used < 0 OR used > "limit"'
 
-# a buyer's load of the week is the messages that hold or reached them (D4)
+# a buyer's load of the latest week is the messages that hold or reached them in it (D4)
 LOADS = """
 SELECT count(*)
 FROM (
-    SELECT recipient.buyer_id, count(*) AS messages
+    SELECT recipient.buyer_id, recipient.week, count(*) AS messages
     FROM engagement_recipient AS recipient
     JOIN engagement_broadcast AS broadcast ON broadcast.id = recipient.broadcast_id
     WHERE recipient.outcome IS NULL OR recipient.outcome = 'unknown' OR broadcast.ended_at IS NULL
-    GROUP BY recipient.buyer_id
+    GROUP BY recipient.buyer_id, recipient.week
 ) AS counted
-FULL JOIN engagement_buyerload AS load ON load.buyer_id = counted.buyer_id
-WHERE COALESCE(load.week_count, 0) <> COALESCE(counted.messages, 0)
+FULL JOIN engagement_buyerload AS load ON (load.buyer_id, load.week) = (counted.buyer_id, counted.week)
+WHERE COALESCE(load.week_count, 0) <> COALESCE(counted.messages, 0) AND NOT EXISTS (
+    SELECT FROM engagement_buyerload AS later WHERE later.buyer_id = counted.buyer_id AND later.week > counted.week
+)
 """
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -184,6 +184,14 @@ def test_the_checker_counts_what_the_ledger_does_not_know(sent):
 def test_the_checker_counts_a_buyers_load_that_is_off(sent):
     BuyerLoad.objects.filter(buyer_id=Recipient.objects.first().buyer_id).update(week_count=7)
     assert check([sent.pk]).ledger_off == 1
+
+
+def test_the_checker_looks_at_a_buyers_load_in_its_latest_week_alone(sent):
+    loads = BuyerLoad.objects.filter(buyer_id=Recipient.objects.first().buyer_id)
+    loads.update(week=sent.week + timedelta(days=7), week_count=0)
+    assert check([sent.pk]).well
+    loads.update(week=sent.week - timedelta(days=7), week_count=1)
+    assert check([sent.pk]).ledger_off
 
 
 def test_the_checker_counts_a_counter_that_is_off(sent):
