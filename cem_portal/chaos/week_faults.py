@@ -36,6 +36,22 @@ def open_markets() -> None:
         ground.open_shops(ground.open_market(f"zone{number}", time_zone=zone, **policy), shops=1, base=100)
 
 
+@contextmanager
+def watched_jobs(stage: Stage) -> Iterator[None]:
+    """A weekly job that fails is logged and tried again by the next tick; here it is something that nobody foresaw."""
+    run = weekly_review.run
+
+    def run_and_tell(job: Job, *, now: datetime) -> bool:
+        try:
+            return run(job, now=now)
+        except Exception as error:
+            stage.surprises.append(f"{job}: {type(error).__name__}: {error}".splitlines()[0])
+            raise
+
+    with guards.replaced(weekly_review, "run", run_and_tell):
+        yield
+
+
 def tick_at_once(stage: Stage) -> tuple[int, str]:
     """Four beats tick together, week after week, over clock changes and the year's end."""
     clear()
@@ -43,7 +59,8 @@ def tick_at_once(stage: Stage) -> tuple[int, str]:
     weeks = stage.size.weeks // 2
     for week in range(weeks):
         now = BEGINNING + week * ONE_WEEK
-        run_at_once([partial(weekly_review.run_due, now=now)] * BEATS, clients=BEATS)
+        with watched_jobs(stage):
+            run_at_once([partial(weekly_review.run_due, now=now)] * BEATS, clients=BEATS)
         while weekly_review.run_due(now=now):  # a beat that found a market taken passed on
             pass
     judge_weeks(stage, until=BEGINNING + (weeks - 1) * ONE_WEEK)
@@ -135,7 +152,7 @@ def without_week_of_the_row(stage: Stage) -> Iterator[None]:
 
 
 FAULTS = (
-    Fault("beats-at-once", "the job's lock, and the keys", tick_at_once, without_claim, bare=True),
+    Fault("beats-at-once", "the job's claim", tick_at_once, without_claim, bare=True),
     Fault("beat-away", "a row for every week that is due", stay_away, without_catching_up, bare=True),
     Fault("clock-moved", "the week comes from the row", move_clock, without_week_of_the_row, bare=True),
 )
