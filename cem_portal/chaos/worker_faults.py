@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import signal
+import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -15,11 +18,13 @@ from cem_portal.chaos.faults import Fault, without_batch_transaction, without_in
 from cem_portal.chaos.stage import Stage
 from chat.gateways.over_http import HttpGateway
 from chat.gateways.protocol import Answer, Outgoing
+from chat.models import Message
 from customers.models import Contact
-from engagement import doorbell, failpoints, foreign_delivery
+from engagement import doorbell, failpoints, foreign_delivery, pausing
 from engagement.models import Batch, Broadcast
 from engagement.settlement import settle_ended
 
+PAUSED_SECONDS = 0.8  # for two sweeps
 MOST_TRIES = 5  # to freeze a worker in time
 # Where workers die, in turn: about each commit of a launch, a delivery, a settlement, and of what is handed over to
 # a foreign chat.
@@ -164,6 +169,53 @@ def take_over(stage: Stage) -> None:
         settle_ended(now=timezone.now())
 
 
+def kill_paused(stage: Stage) -> tuple[int, str]:
+    """A seller pauses in mid-broadcast. The worker dies while the pause waits for its batch, and another does so once
+    the broadcast was resumed. From the answer to the pause until it is resumed nothing is sent."""
+    hits = 0
+    with stage.beat():
+        for draft in stage.own[: stage.size.crashes]:
+            stage.start_worker(rest=0.4)
+            stage.clicks.click(draft)
+            stage.wait_for_middle(draft)
+            dying = threading.Timer(0.1, stage.crew.kill)
+            dying.start()
+            pausing.pause(draft, now=timezone.now())
+            sent = count_messages(draft)
+            dying.join()
+            stage.start_worker(rest=0.05)
+            time.sleep(PAUSED_SECONDS)
+            if more := count_messages(draft) - sent:
+                stage.surprises.append(f"{more} messages were sent while {draft} was paused")
+            pausing.resume(draft, now=timezone.now())
+            stage.wait_for(partial(has_more_messages, draft, than=sent), what="more of what was resumed")
+            stage.crew.kill()
+            hits += 2
+            stage.start_worker(rest=0.05)
+            if not stage.wait_until_ended():
+                break
+    return hits, "kill -9 of a worker while a pause waits for its batch, and of another after the resume"
+
+
+def count_messages(broadcast: Broadcast) -> int:
+    return Message.objects.filter(content_id=broadcast.content_id).count()
+
+
+def has_more_messages(broadcast: Broadcast, *, than: int) -> bool:
+    return count_messages(broadcast) > than
+
+
+@contextmanager
+def without_paused_batches(stage: Stage) -> Iterator[None]:
+    """A pause leaves what waits in the queue."""
+
+    def count(broadcast: Broadcast) -> int:
+        return broadcast.batches().filter(status__in=Batch.QUEUED).count()
+
+    with guards.replaced(pausing, "_pause_batches", count):
+        yield
+
+
 FAULTS = (
     Fault("worker-child-killed", "a batch is one transaction", kill_children, without_batch_transaction),
     Fault("worker-group-killed", "the sweep", kill_groups, without_sweep),
@@ -172,6 +224,12 @@ FAULTS = (
         "the fencing token",
         freeze_past_lease,
         lambda stage: without_in_worker(stage, guard="fencing"),
+    ),
+    Fault(
+        "paused-worker-killed",
+        "what is paused leaves the queue",
+        kill_paused,
+        without_paused_batches,
     ),
     Fault("deploy-sigterm", "a batch is one transaction", deploy, without_batch_transaction),
 )
