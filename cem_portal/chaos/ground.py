@@ -70,21 +70,19 @@ def meet(sellers: list[Seller], *, customers: int) -> None:
 def open_market(
     code: str, *, time_zone: str = "Asia/Manila", chat_gateway: str = "", **policy: object
 ) -> Market:
-    """A market without quiet hours and with caps that nobody meets."""
+    """A market without quiet hours, unless `policy` has them, and with caps that nobody meets."""
     market = Market.objects.create(
         code=code, name=code.title(), time_zone=time_zone, currency="PHP", chat_gateway=chat_gateway
     )
     Policy.objects.create(
         market=market,
         effective_from=LONG_AGO,
-        quiet_from=None,
-        quiet_until=None,
         max_recipients=MANY,
         uses_per_day=MANY,
         buyer_seller_daily_cap=MANY,
         buyer_daily_cap=MANY,
         buyer_weekly_cap=MANY,
-        **policy,
+        **{"quiet_from": None, "quiet_until": None} | policy,
     )
     return market
 

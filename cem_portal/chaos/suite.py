@@ -12,6 +12,7 @@ from cem_portal.chaos import (
     network_faults,
     quota_paths,
     quota_races,
+    schedule_faults,
     week_faults,
     worker_faults,
 )
@@ -20,11 +21,16 @@ from cem_portal.chaos.stage import Stage
 
 # Two parts of about the same length. A quick run plays them side by side: much of its time is waiting.
 LANES: tuple[tuple[Fault, ...], ...] = (
-    (*worker_faults.FAULTS, *database_faults.FAULTS, *broker_faults.FAULTS),
+    (
+        *worker_faults.FAULTS,
+        *database_faults.FAULTS,
+        *broker_faults.FAULTS,
+        *week_faults.FAULTS,
+        *schedule_faults.FAULTS,
+    ),
     (
         *network_faults.FAULTS,
         *chat_faults.FAULTS,
-        *week_faults.FAULTS,
         *quota_races.FAULTS,
         *quota_paths.FAULTS,
     ),
