@@ -28,7 +28,7 @@ from cem_portal.chaos import ground, guards, quota_guards
 from cem_portal.chaos.clicks import run_at_once
 from cem_portal.chaos.faults import Fault
 from cem_portal.chaos.stage import Stage
-from cem_portal.chaos.week_faults import watched_jobs
+from cem_portal.chaos.week_faults import watched
 from customers.models import Contact
 from eligibility import calendar
 from eligibility.models import Job
@@ -123,7 +123,8 @@ def refund(shop: Shop, n: int) -> None:
 
 
 def open_week(shop: Shop, n: int) -> None:
-    """A beat finds that the market's refresh is due."""
+    """A beat finds that the market's refresh is due, a moment after the others have begun in the old week."""
+    time.sleep(LOOK_SECONDS)
     weekly_review.run_due(now=shop.opens_at)
 
 
@@ -188,7 +189,7 @@ def race(one: str, other: str) -> Callable[[Stage], tuple[int, str]]:
                     start.wait(timeout=60)
                 attempt(stage, lambda: PATHS[(one, other)[n % 2]](shop, n))
 
-            with pauses(), watched_jobs(stage):
+            with pauses(), watched(stage):
                 run_at_once([partial(client, n) for n in range(clients)], clients=clients)
             attempt(stage, finish)
             in_new_week += judge_weeks(stage, shop, opened=OPENING in (one, other))

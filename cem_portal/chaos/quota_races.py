@@ -43,6 +43,8 @@ def race_charges(stage: Stage) -> tuple[int, str]:
             clients=stage.size.clients,
         )
         quota.refresh_from_db()
+        if stage.surprises:
+            return race + 1, "a charge failed"
         if quota.used != spent + sum(accepted) or quota.used > quota.limit:
             stage.surprises.append(
                 f"{spent} spent before, {sum(accepted)} accepted, {quota.used} used of {quota.limit}"

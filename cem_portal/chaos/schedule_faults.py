@@ -6,15 +6,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from cem_portal.chaos import guards, schedules
-from cem_portal.chaos.clicks import run_at_once
 from cem_portal.chaos.faults import Fault
 from cem_portal.chaos.schedules import Diary
 from cem_portal.chaos.stage import Stage
 from cem_portal.chaos.week_faults import BEATS, ONE_WEEK
-from engagement import broadcasting, pausing
+from engagement import pausing, scheduling
 from engagement.models import Broadcast
 
 # The clock changes of autumn, the year's end, the clock changes of spring.
@@ -57,8 +55,7 @@ def tick_together(stage: Stage) -> tuple[int, str]:
                 diary.schedule(now, within=SOON, broadcasts=BEATS)
                 diary.work(now, batches=stage.chance.randint(0, 4))
                 now += SOON / 2
-                beats = schedules.together(partial(diary.tick, now), clients=BEATS)
-                run_at_once(beats, clients=BEATS)
+                diary.tick_at_once(now, beats=BEATS)
                 ticks += 1
                 look_after(diary, now)
             diary.finish(now + SOON)
@@ -87,7 +84,7 @@ def without_limit(stage: Stage) -> Iterator[None]:
     """However late, a schedule is kept, and a pause waits."""
     for_ever = timedelta(days=10_000)
     with (
-        guards.replaced(broadcasting, "TOO_LATE", for_ever),
+        guards.replaced(scheduling, "TOO_LATE", for_ever),
         guards.replaced(pausing, "TOO_LATE", for_ever),
     ):
         yield
@@ -95,8 +92,16 @@ def without_limit(stage: Stage) -> Iterator[None]:
 
 @contextmanager
 def without_second_look(stage: Stage) -> Iterator[None]:
-    """A launch does not mind what has become of the broadcast by the time that it has its row."""
-    with guards.replaced(Broadcast, "editable", True):
+    """A launch does not mind what has become of the broadcast by the time that it has its row, nor whether it is still
+    scheduled for now."""
+
+    def still_is(broadcast: Broadcast, now: datetime) -> bool:
+        return True
+
+    with (
+        guards.replaced(Broadcast, "editable", True),
+        guards.replaced(Broadcast, "is_starting", still_is),
+    ):
         yield
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
@@ -16,9 +16,10 @@ from django.conf import settings
 
 from cem_portal.bench.ground import clear
 from cem_portal.chaos import ground, guards
+from cem_portal.chaos.clicks import run_at_once
 from cem_portal.chaos.stage import Stage
-from cem_portal.chaos.week_faults import ZONES
-from engagement import broadcasting, delivery, doorbell, pausing, settlement, weekly_review
+from cem_portal.chaos.week_faults import ZONES, watched
+from engagement import clock, delivery, doorbell, pausing, settlement, tasks
 from engagement.models import Broadcast
 from sellers.models import Market, Seller
 
@@ -42,13 +43,20 @@ class Diary:
     totals: Counter[str] = field(default_factory=Counter)
 
     def tick(self, now: datetime) -> None:
-        """What `tasks.tick` does, at a time. What it raises nobody foresaw."""
-        try:
-            weekly_review.run_due(now=now)
-            broadcasting.launch_due(now=now)
-            pausing.stop_forgotten(now=now)
-        except Exception as error:
-            self.surprise(f"{type(error).__name__}: {error}".splitlines()[0])
+        """Beat's tick at a time."""
+        with guards.replaced(clock, "now", lambda: now):
+            tasks.tick()
+
+    def tick_at_once(self, now: datetime, *, beats: int) -> None:
+        """As many beats' ticks at the same time, begun together."""
+        start = threading.Barrier(beats)
+
+        def tick() -> None:
+            start.wait(timeout=60)
+            tasks.tick()
+
+        with guards.replaced(clock, "now", lambda: now):
+            run_at_once([tick] * beats, clients=beats)
 
     def schedule(self, now: datetime, *, within: timedelta, broadcasts: int) -> None:
         """Some shops schedule broadcasts."""
@@ -152,16 +160,5 @@ def diary(stage: Stage, totals: Counter[str]) -> Iterator[Diary]:
         market = ground.open_market(f"zone{number}", time_zone=zone, **(policy | quiet))
         sellers += ground.open_shops(market, shops=1, base=CUSTOMERS)
         ground.meet(sellers[-1:], customers=CUSTOMERS)
-    with doorbell.held(), guards.replaced(settings, "BATCH_SIZE", BATCH):
+    with doorbell.held(), watched(stage), guards.replaced(settings, "BATCH_SIZE", BATCH):
         yield Diary(stage, sellers, totals=totals)
-
-
-def together(work: Callable[[], object], *, clients: int) -> list[Callable[[], object]]:
-    """The same work as often, begun by all at once."""
-    start = threading.Barrier(clients)
-
-    def wait_and_work() -> None:
-        start.wait(timeout=60)
-        work()
-
-    return [wait_and_work] * clients

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
 from typing import Any
@@ -14,7 +15,7 @@ from cem_portal.chaos.clicks import run_at_once
 from cem_portal.chaos.faults import Fault
 from cem_portal.chaos.stage import Stage
 from eligibility.models import Evaluation, Job, Standing
-from engagement import weekly_review
+from engagement import chronicle, delivery, weekly_review
 from quotas.models import Growth, Quota
 from sellers.models import Market
 
@@ -37,18 +38,28 @@ def open_markets() -> None:
 
 
 @contextmanager
-def watched_jobs(stage: Stage) -> Iterator[None]:
-    """A weekly job that fails is logged and tried again by the next tick; here it is something that nobody foresaw."""
-    run = weekly_review.run
+def watched(stage: Stage) -> Iterator[None]:
+    """What fails of many is logged, and a later tick tries it again; here it is something that nobody foresaw."""
+    run, complain = weekly_review.run, chronicle.complain
+
+    def tell(what: object, error: BaseException | None) -> None:
+        stage.surprises.append(f"{what}: {type(error).__name__}: {error}".splitlines()[0])
 
     def run_and_tell(job: Job, *, now: datetime) -> bool:
         try:
             return run(job, now=now)
         except Exception as error:
-            stage.surprises.append(f"{job}: {type(error).__name__}: {error}".splitlines()[0])
+            tell(job, error)
             raise
 
-    with guards.replaced(weekly_review, "run", run_and_tell):
+    def tell_and_complain(failure: str) -> None:
+        tell(failure, sys.exception())
+        complain(failure)
+
+    with ExitStack() as stack:
+        stack.enter_context(guards.replaced(weekly_review, "run", run_and_tell))
+        for where in (chronicle, delivery):
+            stack.enter_context(guards.replaced(where, "complain", tell_and_complain))
         yield
 
 
@@ -59,7 +70,7 @@ def tick_at_once(stage: Stage) -> tuple[int, str]:
     weeks = stage.size.weeks // 2
     for week in range(weeks):
         now = BEGINNING + week * ONE_WEEK
-        with watched_jobs(stage):
+        with watched(stage):
             run_at_once([partial(weekly_review.run_due, now=now)] * BEATS, clients=BEATS)
         while weekly_review.run_due(now=now):  # a beat that found a market taken passed on
             pass
@@ -89,7 +100,7 @@ MOVES = (timedelta(hours=1), timedelta(days=8))
 
 
 def move_clock(stage: Stage) -> tuple[int, str]:
-    """Beat's clock is set forward and back by an hour and by 8 days, and back to the right time."""
+    """The clock that all go by is set forward and back by an hour and by 8 days, and back to the right time."""
     clear()
     open_markets()
     weeks, moves = stage.size.weeks, [sign * move for move in MOVES for sign in (1, -1)]
@@ -102,7 +113,7 @@ def move_clock(stage: Stage) -> tuple[int, str]:
             weekly_review.run_due(now=wrong)
             latest = max(latest, wrong)
             times += 1
-        now += timedelta(hours=stage.chance.randint(1, 30))
+        now += timedelta(hours=stage.chance.randint(1, 48))
         latest = max(latest, now)
     weekly_review.run_due(now=now)
     judge_weeks(stage, until=latest)

@@ -212,7 +212,7 @@ def without_paused_batches(stage: Stage) -> Iterator[None]:
     def count(broadcast: Broadcast) -> int:
         return broadcast.batches().filter(status__in=Batch.QUEUED).count()
 
-    with guards.replaced(pausing, "_pause_batches", count):
+    with guards.replaced(pausing, "hold_back", count):
         yield
 
 
