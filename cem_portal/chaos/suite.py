@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from cem_portal.chaos import (
     broker_faults,
     chat_faults,
+    clock_faults,
     database_faults,
     network_faults,
     quota_paths,
@@ -26,11 +27,12 @@ LANES: tuple[tuple[Fault, ...], ...] = (
         *database_faults.FAULTS,
         *broker_faults.FAULTS,
         *week_faults.FAULTS,
-        *schedule_faults.FAULTS,
     ),
     (
         *network_faults.FAULTS,
         *chat_faults.FAULTS,
+        *schedule_faults.FAULTS,
+        *clock_faults.FAULTS,
         *quota_races.FAULTS,
         *quota_paths.FAULTS,
     ),
