@@ -42,7 +42,7 @@ SLICE = 4  # customers of one broadcast alone; as many are shared by SHARING bro
 SHARING = 4
 MORE, FEWER = 2, -5  # what staff give to a quota and take back, in turn
 TURNS = 3
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.04
 CHANCES = 5  # of a control: without a guard a race goes wrong often, not always
 TWO_WEEKS, SECOND = timedelta(weeks=2), timedelta(seconds=1)
 

@@ -43,7 +43,7 @@ def race_charges(stage: Stage) -> tuple[int, str]:
             clients=stage.size.clients,
         )
         quota.refresh_from_db()
-        if stage.surprises:
+        if stage.has_failed:
             return race + 1, "a charge failed"
         if quota.used != spent + sum(accepted) or quota.used > quota.limit:
             stage.surprises.append(

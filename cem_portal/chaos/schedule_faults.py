@@ -32,7 +32,7 @@ def stay_away(stage: Stage) -> tuple[int, str]:
         with schedules.diary(stage, totals) as diary:
             now = beginning
             diary.tick(now)
-            while now < beginning + length:
+            while now < beginning + length and not stage.has_failed:
                 diary.schedule(now, within=LATER, broadcasts=3)
                 diary.work(now, batches=stage.chance.randint(0, 4))
                 outage = stage.chance.random() < 0.6
@@ -52,6 +52,8 @@ def tick_together(stage: Stage) -> tuple[int, str]:
             now = beginning
             diary.tick(now)
             for _ in range(stage.size.weeks // 4):
+                if stage.has_failed:
+                    break
                 diary.schedule(now, within=SOON, broadcasts=BEATS)
                 diary.work(now, batches=stage.chance.randint(0, 4))
                 now += SOON / 2

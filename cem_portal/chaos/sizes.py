@@ -36,7 +36,7 @@ QUICK = Size(
     requests=8,
     charges=4,
     paths=1,
-    clients=8,
+    clients=6,
     weeks=14,
 )
 WHOLE = Size(

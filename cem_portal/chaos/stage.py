@@ -63,6 +63,11 @@ class Stage:
         return self.clicks.surprises
 
     @property
+    def has_failed(self) -> bool:
+        """Whether a control has shown what it is there to show: it need not go on."""
+        return self.control and bool(self.surprises)
+
+    @property
     def own(self) -> list[Broadcast]:
         """The drafts of the shops whose messages our own chat carries."""
         return [draft for draft in self.drafts if not draft.seller.market.chat_gateway]

@@ -26,14 +26,14 @@ LANES: tuple[tuple[Fault, ...], ...] = (
         *worker_faults.FAULTS,
         *database_faults.FAULTS,
         *broker_faults.FAULTS,
-        *week_faults.FAULTS,
+        *clock_faults.FAULTS,
+        *quota_races.FAULTS,
     ),
     (
         *network_faults.FAULTS,
         *chat_faults.FAULTS,
+        *week_faults.FAULTS,
         *schedule_faults.FAULTS,
-        *clock_faults.FAULTS,
-        *quota_races.FAULTS,
         *quota_paths.FAULTS,
     ),
 )

@@ -74,6 +74,8 @@ def tick_at_once(stage: Stage) -> tuple[int, str]:
             run_at_once([partial(weekly_review.run_due, now=now)] * BEATS, clients=BEATS)
         while weekly_review.run_due(now=now):  # a beat that found a market taken passed on
             pass
+        if stage.has_failed:
+            return week + 1, "a job failed"
     judge_weeks(stage, until=BEGINNING + (weeks - 1) * ONE_WEEK)
     return weeks, f"{BEATS} beats at once, {weeks} weeks in 4 zones"
 
@@ -106,15 +108,16 @@ def move_clock(stage: Stage) -> tuple[int, str]:
     weeks, moves = stage.size.weeks, [sign * move for move in MOVES for sign in (1, -1)]
     now = latest = BEGINNING
     times = 0
-    while now < BEGINNING + weeks * ONE_WEEK:
-        weekly_review.run_due(now=now)
-        if stage.chance.random() < 0.2:
-            wrong = now + moves[times % len(moves)]
-            weekly_review.run_due(now=wrong)
-            latest = max(latest, wrong)
-            times += 1
-        now += timedelta(hours=stage.chance.randint(1, 48))
-        latest = max(latest, now)
+    with watched(stage):
+        while now < BEGINNING + weeks * ONE_WEEK and not stage.has_failed:
+            weekly_review.run_due(now=now)
+            if stage.chance.random() < 0.2:
+                wrong = now + moves[times % len(moves)]
+                weekly_review.run_due(now=wrong)
+                latest = max(latest, wrong)
+                times += 1
+            now += timedelta(hours=stage.chance.randint(1, 48))
+            latest = max(latest, now)
     weekly_review.run_due(now=now)
     judge_weeks(stage, until=latest)
     return times, f"the clock moved by ±1 h and ±8 days, {weeks} weeks in 4 zones"

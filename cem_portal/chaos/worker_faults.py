@@ -24,7 +24,7 @@ from engagement import doorbell, failpoints, foreign_delivery, pausing
 from engagement.models import Batch, Broadcast
 from engagement.settlement import settle_ended
 
-PAUSED_SECONDS = 0.8  # for two sweeps
+PAUSED_SECONDS = 0.6  # for two sweeps
 MOST_TRIES = 5  # to freeze a worker in time
 # Where workers die, in turn: about each commit of a launch, a delivery, a settlement, and of what is handed over to
 # a foreign chat.
