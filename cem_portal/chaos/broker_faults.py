@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +13,8 @@ from cem_portal.chaos.faults import Fault, without_sweep
 from cem_portal.chaos.stage import Stage
 
 FROZEN_SECONDS = 2.0
+# A bell that a worker holds cannot be taken from it: a broker that was killed would give it out again, to be heard by all.
+HELD_SECONDS = 0.5
 
 
 def send_ordinarily(stage: Stage) -> None:
@@ -25,6 +28,7 @@ def send_ordinarily(stage: Stage) -> None:
     stage.start_worker()
     with stage.beat():
         stage.wait_until_ended()
+    time.sleep(HELD_SECONDS)
     stage.broker.empty()
 
 
