@@ -157,8 +157,9 @@ def test_a_worker_that_does_not_get_the_locks_lets_it_wait(seller):
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("noon")
 @pytest.mark.parametrize("deed", ["pause", "resume", "stop"])
+@pytest.mark.parametrize("rows", ["sellers_seller WHERE id = {0}", "engagement_batch WHERE seller_id = {0}"])
 def test_what_a_page_asks_of_another_broadcast_of_the_shop_is_answered_in_a_sentence(
-    client, master, settings, deed
+    client, master, settings, deed, rows
 ):
     settings.BATCH_SIZE = 1
     follow(master.seller, 3)
@@ -167,7 +168,7 @@ def test_what_a_page_asks_of_another_broadcast_of_the_shop_is_answered_in_a_sent
     if deed == "resume":
         pausing.pause(broadcast, now=NOW)
     before, address = broadcast.status, reverse(f"engagement:{deed}", args=[broadcast.pk])
-    with held(f"sellers_seller WHERE id = {master.seller_id}"):
+    with held(rows.format(master.seller_id)):
         page = client.post(address, {"reason": "wrong"}, follow=True)
     assert [str(message) for message in page.context["messages"]] == [broadcasting.HELD]
     broadcast.refresh_from_db()
